@@ -1,0 +1,1 @@
+"""DualAlign: grounded synthetic clinical sentences from a knowledge graph of symptom trajectories."""

@@ -1,0 +1,1 @@
+"""Writers of records: one module a format, each with `write(records, path)`."""

@@ -1,0 +1,1 @@
+"""Clinical data and published facts in, a knowledge graph of symptom trajectories out."""

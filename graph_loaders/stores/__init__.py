@@ -1,0 +1,1 @@
+"""Stores that keep a graph: a file (SQLite with an embedded Cypher engine), later a server."""

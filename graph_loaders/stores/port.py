@@ -1,0 +1,46 @@
+"""The `GraphStore` port: what every store does, in the words of the graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+    from typing import Self
+
+    from graph_loaders.elements import Edge, GraphElements, Node
+
+__all__ = ["GraphStore"]
+
+
+class GraphStore(Protocol):
+    """A graph that is kept. Stores are context managers; `close` may be called twice."""
+
+    def write(self, elements: Iterable[Node | Edge]) -> None:
+        """Adds or replaces elements by identity; idempotent; one transaction; Cohort nodes last, as the commit."""
+        ...
+
+    def read(self, *, private: bool = False) -> GraphElements:
+        """Everything, in canonical order; what belongs to a cohort without its Cohort node is invisible."""
+        ...
+
+    def query(
+        self, cypher: str, /, *, timeout: float = 30.0, limit: int = 10_000, **params: Any
+    ) -> list[dict[str, Any]]:
+        """Read-only Cypher from outside, guarded; QueryRefused when it is not allowed, too slow (seconds) or too large (rows)."""
+        ...
+
+    def drop(self, cohort: str) -> None:
+        """Removes one cohort: its node and every element that carries its id."""
+        ...
+
+    def close(self) -> None:
+        """Gives back files and processes."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

@@ -1,0 +1,1 @@
+"""What words mean: concepts, catalogs, disease packs, and the linker that finds concepts in text."""
