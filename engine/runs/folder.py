@@ -1,0 +1,240 @@
+"""`RunFolder`: what a run keeps on disk. The only state is `records.jsonl`; the rest follows from it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from engine.record import Record
+from engine.runs.recipe import Recipe, differences, from_data, read_recipe, write_recipe
+from ontology.errors import RunConflict, SourceError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from engine.runs.worker import Attempt, Outcome
+
+__all__ = ["RunFolder", "read_records"]
+
+
+@cache
+def _adapter() -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Record)
+
+
+def record_line(record: Record) -> str:
+    """A record as one line of JSON."""
+    return json.dumps(asdict(record), ensure_ascii=False) + "\n"
+
+
+def read_records(lines: Iterable[str | bytes], where: str = "-") -> Iterator[Record]:
+    """Records from JSON lines, lazily; SourceError names the line that is not one."""
+    from pydantic import ValidationError
+
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            yield _adapter().validate_json(line)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "line"
+            raise SourceError(f"not a record: {place}: {first['msg']}", where, number) from None
+
+
+class RunFolder:
+    """A run's folder, opened for one writer. `committed` is the number of slots that are whole on disk.
+
+    Commit writes what was refused before the records of the same slots, each file in one call, so whatever a kill leaves
+    behind a whole slot can be cut off: a torn line, or refusals of a slot without records.
+    """
+
+    def __init__(self, path: str | Path, recipe: Recipe) -> None:
+        self.path, self.recipe = Path(path), recipe
+        self._records: IO[bytes] | None = None
+        self._rejected: IO[bytes] | None = None
+        try:
+            self._open()
+        except OSError as error:
+            self.close()
+            raise _disk(error, self.path) from None
+
+    def _open(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        kept = self.path / "recipe.toml"
+        if kept.exists():
+            there = from_data(read_recipe(kept), str(kept))
+            changed = differences(there, self.recipe)
+            if changed:
+                raise RunConflict(
+                    f"{self.path} holds a run of another recipe; choose another --out, or ask for the same again",
+                    changed,
+                )
+        elif any(self.path.iterdir()):
+            raise RunConflict(f"{self.path} holds other files and is no run; choose an empty or a new folder", {})
+        self._records = _locked(self.path / "records.jsonl")
+        self._rejected = (self.path / "rejected.jsonl").open("a+b")
+        if not kept.exists():
+            _replace(kept, write_recipe(self.recipe))
+
+    def resume(self) -> Iterator[Record]:
+        """The records of whole slots, read again; then cuts what follows the last whole slot from both files.
+        Must be run to its end before `commit`.
+        """
+        records, rejected = self._files()
+        records.seek(0)
+        whole, last, keep = 0, -1, list[Record]()
+        position = 0
+        for line in records:
+            if not line.endswith(b"\n"):
+                break
+            try:
+                record: Record = _adapter().validate_json(line)
+            except ValueError:
+                break
+            if self.recipe.unit == "trajectory" and keep and record.slot != last:
+                yield from keep
+                keep, whole = [], position
+            position += len(line)
+            last = record.slot
+            if self.recipe.unit == "trajectory":
+                keep.append(record)
+                if self._ends_slot(record):
+                    yield from keep
+                    keep, whole = [], position
+            else:
+                yield record
+                whole = position
+        _cut(records, whole)
+        records.seek(0)
+        self._cut_rejected(rejected, self._last_slot(records, whole))
+
+    @staticmethod
+    def _ends_slot(record: Record) -> bool:
+        return record.of >= 0 and record.step == record.of - 1
+
+    @staticmethod
+    def _last_slot(records: IO[bytes], whole: int) -> int:
+        if whole == 0:
+            return -1
+        back = min(whole, 1 << 20)
+        records.seek(whole - back)
+        line = records.read(back).rstrip(b"\n").rsplit(b"\n", 1)[-1]
+        records.seek(0, os.SEEK_END)
+        return int(json.loads(line)["slot"])
+
+    @staticmethod
+    def _cut_rejected(rejected: IO[bytes], last: int) -> None:
+        rejected.seek(0)
+        position = 0
+        for line in rejected:
+            if not line.endswith(b"\n") or json.loads(line)["slot"] > last:
+                break
+            position += len(line)
+        _cut(rejected, position)
+
+    def rejected(self) -> Iterator[dict[str, Any]]:
+        """What was refused so far, as plain rows."""
+        _, rejected = self._files()
+        rejected.seek(0)
+        yield from map(json.loads, rejected)
+        rejected.seek(0, os.SEEK_END)
+
+    def commit(self, outcomes: Iterable[Outcome]) -> None:
+        """Appends whole slots, in slot order, and makes them durable. StoreError leaves the files as they were."""
+        outcomes = list(outcomes)
+        records, rejected = self._files()
+        sizes = os.fstat(records.fileno()).st_size, os.fstat(rejected.fileno()).st_size
+        refused = "".join(attempt_line(attempt) for outcome in outcomes for attempt in outcome.rejected)
+        accepted = "".join(record_line(record) for outcome in outcomes for record in outcome.records)
+        try:
+            for file, text in ((rejected, refused), (records, accepted)):
+                if text:
+                    _write(file, text.encode())
+        except OSError as error:
+            for file, size in ((records, sizes[0]), (rejected, sizes[1])):
+                with contextlib.suppress(OSError):
+                    os.ftruncate(file.fileno(), size)
+            raise _disk(error, self.path) from None
+
+    def write_text(self, name: str, text: str) -> None:
+        """Replaces a file of the folder whole."""
+        try:
+            _replace(self.path / name, text)
+        except OSError as error:
+            raise _disk(error, self.path) from None
+
+    def _files(self) -> tuple[IO[bytes], IO[bytes]]:
+        if self._records is None or self._rejected is None:
+            raise StoreError(f"{self.path} is closed")
+        return self._records, self._rejected
+
+    def close(self) -> None:
+        """Gives the folder free for another writer."""
+        for file in (self._records, self._rejected):
+            if file is not None:
+                file.close()
+        self._records = self._rejected = None
+
+
+def attempt_line(attempt: Attempt) -> str:
+    """A refused text as one line of JSON."""
+    return json.dumps(asdict(attempt), ensure_ascii=False) + "\n"
+
+
+def _locked(path: Path) -> IO[bytes]:
+    import fcntl
+
+    file = path.open("a+b")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise StoreError(
+            f"{path.parent} is being written by another process; wait for it or choose another --out", retryable=True
+        ) from None
+    return file
+
+
+def _write(file: IO[bytes], data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file.fileno(), view) :]
+    os.fsync(file.fileno())
+
+
+def _cut(file: IO[bytes], size: int) -> None:
+    os.ftruncate(file.fileno(), size)
+    file.seek(0, os.SEEK_END)
+
+
+def _replace(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _disk(error: OSError, path: Path) -> StoreError:
+    import errno
+
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        way = "free some space and give the same command again: it goes on where it stopped"
+    elif error.errno in {errno.EACCES, errno.EROFS, errno.EPERM}:
+        way = "choose an --out that you may write to"
+    else:
+        way = "give the same command again, or choose another --out"
+    return StoreError(f"{path} cannot be written ({error.strerror}); {way}", retryable=error.errno == errno.ENOSPC)

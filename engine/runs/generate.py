@@ -1,0 +1,158 @@
+"""`generate`: a run from a graph and a recipe."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from engine.runs.pools import InlinePool, ProcessPool
+from engine.runs.recipe import Recipe, from_data, read_recipe, settle
+from engine.runs.run import Run
+from engine.runs.worker import Worker
+from ontology.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from engine.graph import TrajectoryGraph
+    from engine.runs.pools import Pool
+    from engine.sampling.criteria import Criteria
+    from engine.settings import Settings
+    from graph_loaders.elements import GraphElements
+    from graph_loaders.trajectory import Trajectory
+    from ontology.mention import Linker
+    from ontology.pack import Pack
+
+__all__ = ["WorkerSpec", "generate", "make_recipe"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpec:
+    """All that a worker process needs, as plain data."""
+
+    recipe: Recipe
+    pack: Pack
+    elements: GraphElements
+    settings: Settings
+
+    def build(self) -> Worker:
+        """A worker with its own linker, validator and verbalizer."""
+        from ontology.catalog import open_catalog, pack_catalog
+        from ontology.linker import CatalogLinker
+
+        from engine.sampling.model import combine
+        from engine.validation import Validator
+        from engine.verbalization import open_verbalizer
+
+        name, cache = self.recipe.catalog, self.settings.cache
+        base = None if name == "pack" else open_catalog(name, cache=cache)
+        catalog = pack_catalog(self.pack, base=base)
+        return Worker(
+            self.recipe,
+            self.pack,
+            combine(self.pack, self.elements),
+            CatalogLinker(catalog, cache=cache),
+            Validator(self.pack, catalog),
+            open_verbalizer(self.recipe.model, self.pack, self.settings),
+        )
+
+
+def make_recipe(
+    graph: TrajectoryGraph,
+    *,
+    n: int | None = None,
+    model: str | None = None,
+    recipe: str | Path | Recipe | None = None,
+    criteria: Criteria | None = None,
+    quotas: Mapping[str, int] | None = None,
+    **asked: Any,
+) -> Recipe:
+    """The recipe of a run: arguments over the recipe file over defaults; settled against the graph's pack."""
+    if isinstance(recipe, Recipe):
+        base = recipe
+    else:
+        data = {} if recipe is None else read_recipe(recipe)
+        base = from_data(
+            {"n": n or sum((quotas or data.get("quotas") or {}).values()) or 100, **data}, str(recipe or "recipe")
+        )
+    changes: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
+    if quotas:
+        changes |= {"quotas": dict(quotas), "n": n or sum(quotas.values())}
+    elif n is not None and n != base.n:
+        changes |= {"n": n, "quotas": {}}
+    if model is not None:
+        changes["model"] = model
+    if criteria is not None:
+        changes["criteria"] = criteria
+    return settle(
+        replace(base, catalog=graph.catalog_name, graph=graph.fingerprint, pack=graph.pack.fingerprint, **changes),
+        graph.pack,
+    )
+
+
+def generate(
+    graph: TrajectoryGraph,
+    n: int | None = None,
+    *,
+    model: Any = None,
+    out: str | Path | None = None,
+    trajectories: Iterable[Trajectory] | None = None,
+    linker: Linker | None = None,
+    workers: int = 1,
+    **asked: Any,
+) -> Run:
+    """A run, nothing made yet: iterate over it. The same call over the same `out` goes on where it stopped.
+
+    `model`: `template`, `local`, `vllm:NAME`, `ollama:NAME`, any `init_chat_model` string, or a LangChain chat model.
+    `trajectories`: given ones instead of sampled ones, a sentence for each onset. `workers`: processes (the bytes are
+    the same for any number). Other keywords are the recipe's: seed, quotas, guidance, criteria, assertions, attempts, rounds, recipe.
+
+    >>> from engine.graph import open_graph
+    >>> with open_graph(catalog="pack") as graph:
+    ...     [record.label for record in generate(graph, 2, seed=7, quotas={"none": 2})]
+    ['none', 'none']
+    """
+    from engine.verbalization import open_verbalizer, prompt_id
+
+    named = model if model is None or isinstance(model, str) else _name_of(model)
+    given: list[Trajectory] | None = None
+    if trajectories is not None:
+        given = list(trajectories)
+        asked |= {"unit": "trajectory", "trajectories": _fingerprint(given)}
+        n = len(given)
+    recipe = make_recipe(graph, n=n, model=named, **asked)
+    chosen = model if model is not None and not isinstance(model, str) else recipe.model
+    recipe = replace(recipe, prompt=prompt_id(chosen, graph.pack))
+    if workers > 1 and (linker is not None or not isinstance(chosen, str)):
+        raise ConfigError(f"{workers} workers need a model given by name and the default linker; use workers=1")
+
+    def inline() -> Pool:
+        verbalizer = open_verbalizer(chosen, graph.pack, graph.settings)
+        worker = Worker(recipe, graph.pack, graph.model, linker or graph.linker, graph.validator, verbalizer)
+        return InlinePool(worker, close=verbalizer.close)
+
+    spec = WorkerSpec(recipe, graph.pack, graph.elements, graph.settings)
+    pool = inline if workers == 1 else partial(ProcessPool, spec.build, workers)
+    labels = tuple(label.id for label in graph.pack.labels)
+    return Run(recipe, pool, labels=labels, out=out, trajectories=given, title=graph.pack.name)
+
+
+def _name_of(model: Any) -> str:
+    for attribute in ("model_name", "model"):
+        name = getattr(model, attribute, None)
+        if isinstance(name, str) and name:
+            return name
+    return type(model).__name__
+
+
+def _fingerprint(trajectories: list[Trajectory]) -> str:
+    from io import StringIO
+
+    from graph_loaders.trajectory import write_jsonl
+
+    text = StringIO()
+    write_jsonl(trajectories, text)
+    return hashlib.sha256(text.getvalue().encode()).hexdigest()
