@@ -53,6 +53,7 @@ def open_graph(
     found = load_pack(pack)
     if target is None:
         from graph_loaders.facts import facts_to_elements
+
         from graph_loaders.stores.sqlite_store import SqliteStore
 
         store: GraphStore = SqliteStore(":memory:")

@@ -1,0 +1,122 @@
+"""`dualalign generate`."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.cli.output import (
+    catalog_option,
+    criteria_of,
+    criteria_options,
+    echo_json,
+    json_option,
+    lines_of,
+    opened,
+    pack_option,
+    pairs,
+    progress,
+    table,
+    warn,
+)
+
+if TYPE_CHECKING:
+    from engine.graph import TrajectoryGraph
+    from engine.runs import Run
+
+
+@click.command("generate")
+@click.argument("graph", required=False)
+@click.option("-n", type=int, help="How many sentences (default: 100, or the recipe's).")
+@click.option("--model", help="template, local, vllm:NAME, ollama:NAME or PROVIDER:NAME.  [default: template]")
+@click.option(
+    "--out",
+    metavar="DIR",
+    help="Run folder; the same command goes on where it stopped. Without it: JSON lines to stdout.",
+)
+@click.option("--recipe", metavar="FILE", help="A recipe in TOML; flags win over it.")
+@click.option("--seed", type=int)
+@click.option("--label", "quotas", multiple=True, metavar="LABEL=N", help="Quota of a label; may be repeated.")
+@click.option(
+    "--guidance", type=click.Choice(["both", "persona", "trajectory", "none"]), help="Which alignments guide the text."
+)
+@click.option(
+    "--assertion", "assertions", multiple=True, metavar="NAME=WEIGHT", help="Mix of assertions; may be repeated."
+)
+@click.option("--attempts", type=int, help="Tries a plan: the first and its repairs.")
+@click.option("--rounds", type=int, help="Plans a slot before the run stops.")
+@click.option(
+    "--trajectories", metavar="FILE", help="Given trajectories (JSON lines, - for stdin): a sentence for each onset."
+)
+@click.option(
+    "--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes; the bytes stay the same."
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be made, and write nothing.")
+@criteria_options
+@pack_option
+@catalog_option
+@json_option
+def command(
+    graph: str | None, pack: str | None, catalog: str | None, as_json: bool, dry_run: bool, **asked: Any
+) -> None:
+    """Write labelled sentences, each validated against its plan."""
+    with opened(graph, pack, catalog) as found, ExitStack() as stack:
+        run = _run(found, asked, stack, dry_run=dry_run)
+        if dry_run:
+            _show(found, run)
+            return
+        with progress(run.recipe.n if run.recipe.unit == "sentence" else None, "sentences") as step:
+            for record in run:
+                step(f"{run.report.acceptance:.0%} accepted")
+                if run.folder is None:
+                    from engine.runs.folder import record_line
+
+                    sys.stdout.write(record_line(record))
+        _report(run, as_json=as_json)
+
+
+def _run(found: TrajectoryGraph, asked: dict[str, Any], stack: ExitStack, *, dry_run: bool) -> Run:
+    from dataclasses import fields
+
+    from engine.runs import generate
+    from engine.sampling.criteria import Criteria
+    from graph_loaders.trajectory import read_jsonl
+
+    given = asked.pop("trajectories")
+    criteria = criteria_of(found, asked)
+    trajectories = None
+    if given:
+        trajectories = read_jsonl(stack.enter_context(lines_of(given)), given)
+    if any(getattr(criteria, f.name) != getattr(Criteria(), f.name) for f in fields(Criteria)):
+        asked["criteria"] = criteria
+    asked["quotas"] = pairs(asked["quotas"], "--label", "neuropsychiatric=20", int)
+    asked["assertions"] = pairs(asked["assertions"], "--assertion", "absent=0.2", float) or None
+    if dry_run:
+        asked["out"] = None
+    run = generate(found, asked.pop("n"), trajectories=trajectories, **asked)
+    stack.enter_context(run)
+    return run
+
+
+def _show(found: TrajectoryGraph, run: Run) -> None:
+    from engine.runs.recipe import write_recipe
+
+    click.echo(write_recipe(run.recipe))
+    warn(f"{run.recipe.n} {run.recipe.unit} slots over {found.name}; nothing was written")
+
+
+def _report(run: Run, *, as_json: bool) -> None:
+    data = run.report.as_data()
+    if as_json and run.folder is not None:
+        echo_json(data)
+        return
+    place = f" in {run.folder.path}" if run.folder is not None else ""
+    lost = f", {run.report.lost} given up" if run.report.lost else ""
+    warn(
+        f"{run.report.accepted} records{place}; {run.report.rejected} texts refused{lost} (acceptance {run.report.acceptance:.3f})"
+    )
+    if run.report.by_code:
+        table("refused for", ["code", "texts"], list(data["by_code"].items()), err=True)

@@ -1,0 +1,123 @@
+"""`dualalign graph`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from engine.cli.output import echo_json, json_option, opened, pack_option, pairs, table, warn
+from ontology.errors import ConfigError
+
+
+@click.group("graph")
+def command() -> None:
+    """Look into the trajectory graph: info, next, query, export."""
+
+
+@command.command("info")
+@click.argument("graph", required=False)
+@pack_option
+@json_option
+def info(graph: str | None, pack: str | None, as_json: bool) -> None:
+    """What the graph holds: nodes, edges, cohorts, persons, fingerprint."""
+    with opened(graph, pack) as found:
+        data = found.stats()
+        if as_json:
+            echo_json(data)
+            return
+        table(f"graph {data['graph']}", ["what", "value"], [[k, data[k]] for k in ("pack", "fingerprint", "persons")])
+        for part in ("nodes", "edges"):
+            table(part, ["type", "count"], list(data[part].items()))
+        if data["cohorts"]:
+            shown = [
+                [c["id"], c.get("source", ""), c.get("persons", 0), c.get("person_years", 0.0)] for c in data["cohorts"]
+            ]
+            table("cohorts", ["id", "source", "persons", "person-years"], shown)
+
+
+@command.command("next")
+@click.argument("arguments", nargs=-1, required=True, metavar="[GRAPH] CONCEPT")
+@click.option("--sex", help="female or male.")
+@click.option("--age", metavar="FROM-TO", help="Age at diagnosis in years.")
+@click.option("--risk", multiple=True, metavar="ID", help="A risk factor; may be repeated.")
+@click.option("--trait", multiple=True, metavar="AXIS=VALUE", help="A trait; may be repeated.")
+@click.option("--limit", type=click.IntRange(1), default=15, show_default=True)
+@click.option("--seed", type=int, default=0)
+@pack_option
+@json_option
+def next_(arguments: tuple[str, ...], sex: str | None, age: str | None, risk: tuple[str, ...], trait: tuple[str, ...], limit: int, seed: int, pack: str | None, as_json: bool) -> None:  # fmt: skip # noqa: E501 - one option a parameter
+    """What begins after CONCEPT (a CUI or a name), how likely, and when."""
+    from engine.cli.output import _ages
+
+    graph, concept = _split(arguments, "CONCEPT")
+    with opened(graph, pack) as found:
+        rows = found.next(
+            concept,
+            sex=sex,
+            age=_ages(age),
+            traits=pairs(trait, "--trait", "race=black", str),
+            risk_factors=risk,
+            limit=limit,
+            seed=seed,
+        )
+        if as_json:
+            echo_json(rows)
+            return
+        table(f"after {concept}", list(rows[0]) if rows else ["nothing follows"], [list(row.values()) for row in rows])
+
+
+@command.command("query")
+@click.argument("arguments", nargs=-1, required=True, metavar="[GRAPH] CYPHER")
+@click.option("--param", multiple=True, metavar="NAME=VALUE", help="A parameter of the query; may be repeated.")
+@click.option("--timeout", type=float, default=30.0, show_default=True, help="Seconds.")
+@click.option("--limit", type=int, default=10_000, show_default=True, help="Most rows.")
+@pack_option
+@json_option
+def query(arguments: tuple[str, ...], param: tuple[str, ...], timeout: float, limit: int, pack: str | None, as_json: bool) -> None:  # fmt: skip # noqa: E501 - one option a parameter
+    """Ask in read-only Cypher: MATCH (a:Concept)-[p:PRECEDES]->(b) WHERE a.cui = $cui RETURN b.name."""
+    graph, cypher = _split(arguments, "CYPHER")
+    values = pairs(param, "--param", "cui=C0085632", str)
+    with opened(graph, pack) as found:
+        rows = found.query(cypher, timeout=timeout, limit=limit, **values)
+        if as_json:
+            echo_json(rows)
+            return
+        table(f"{len(rows)} rows", list(rows[0]) if rows else ["nothing"], [list(row.values()) for row in rows])
+
+
+@command.command("export")
+@click.argument("arguments", nargs=-1, required=True, metavar="[GRAPH] PATH")
+@pack_option
+def export(arguments: tuple[str, ...], pack: str | None) -> None:
+    """Write the graph to PATH: .ttl (Turtle), .graphml, .json (node-link) or .graph."""
+    graph, path = _split(arguments, "PATH")
+    with opened(graph, pack) as found:
+        _write(found, Path(path))
+    warn(f"written to {path}")
+
+
+def _write(found: Any, path: Path) -> None:
+    from graph_loaders import interchange
+    from graph_loaders.stores import open_store
+
+    kind = path.suffix
+    if kind == ".graph":
+        with open_store(path, create=True) as store:
+            store.write(found.elements)
+    elif kind in {".ttl", ".graphml", ".json"}:
+        interchange.write(found.elements, path)
+    else:
+        raise ConfigError(f"{path} ends with {kind!r}; a graph can be written as .ttl, .graphml, .json or .graph")
+
+
+def _split(arguments: tuple[str, ...], name: str) -> tuple[str | None, str]:
+    if len(arguments) == 1:
+        return None, arguments[0]
+    if len(arguments) == 2:  # noqa: PLR2004 - GRAPH and the other one
+        return arguments[0], arguments[1]
+    raise ConfigError(
+        f"{len(arguments)} arguments were given; give [GRAPH] {name}, the second in quotes: {sys.argv[-1]!r}"
+    )
