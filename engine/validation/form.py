@@ -1,0 +1,228 @@
+"""Rules on the form of the text: length, characters, one sentence, register, residue, quotes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from engine.validation.context import words
+from engine.validation.rule import found, rule
+from engine.validation.vocabulary import ABBREVIATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from engine.plan import Plan
+    from engine.validation.context import Context
+    from ontology.issue import Issue
+    from ontology.mention import Mention
+
+__all__ = ["MAX_CHARACTERS", "MAX_WORDS", "MIN_WORDS", "excerpt", "outside_quotes"]
+
+MAX_CHARACTERS = 400
+MAX_WORDS = 45
+MIN_WORDS = 3
+
+_SPACES = re.compile(r"\S+")
+_FOREIGN = re.compile(r"[^\n\r\x20-\x7e\xa1-\xac\xae-\u017f‘’“”–—…•×÷±≥≤≈≠→½¼¾°µαβγδεΔ≅]")
+_MIXED = re.compile(r"[A-Za-z\xc0-\u017f]{2}[α-ωΔ]|[α-ωΔ][A-Za-z\xc0-\u017f]{2}|[α-ωΔ]{2}")
+_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”")
+_STOP = re.compile(r"[.!?]+[\"”’)]?(?=\s|$)|(?<=[a-z])\.(?=[A-Z])|[\n\r]")
+_LATE_ABBREVIATIONS = frozenset(
+    {"etc", "a.m", "p.m", "yr", "yrs", "mo", "mos", "wk", "wks", "min", "mins", "hr", "hrs"}
+)
+_LAST_WORD = re.compile(r"([A-Za-z][A-Za-z./]*)$")
+_NEXT = re.compile(r"\s*(\S)(\w?)")
+_ENDING = re.compile(r"(?<![.…])[.!?][\"”’)]?$")
+_DANGLING = re.compile(
+    r"\b(?:and|or|the|an|a|of|with|but|that|because|than|their|my|his|is|are|was|were|has|have|to|such as)[.!?]?$",
+    re.IGNORECASE,
+)
+_META = re.compile(
+    r"^\W*(?:here(?:'s| is| are)|sure\b|certainly\b|of course\b|absolutely\b|okay,|i'm sorry|i apologi[sz]e|"
+    r"(?:sentence|output|answer|response|example|label|concept|text|rewritten|revised|corrected|clinical (?:note|"
+    r"sentence)|informant|assertion|persona|phrase|category|translation|step)(?:\s*\d*)\s*[:=])"
+    r"|\b(?:as an ai|ai (?:language )?model|language model|this sentence|the sentence|following sentence|synthetic|"
+    r"planned concept|(?:one|a|single) clinical sentence|example sentence|clinical note for|hope this helps|"
+    r"let me know|end of (?:note|sentence)|word count|fictional|hypothetical patient)",
+    re.IGNORECASE,
+)
+_MARKUP = re.compile(
+    r"\*\*|__|^\s*(?:#+ |[-*•] |\d+[.)] |>)|```|`|</?[a-z][^>]*>|\\n|&[a-z]+;|\]\(|\||^\s*[\"“].*[\"”]\s*$"
+)
+_RESIDUE = re.compile(r"[{}\[\]<>]|___|\b(?:TODO|XXX|TBD|N/A|INSERT|PLACEHOLDER|lorem ipsum)\b|%[sd]\b|\$\w|\bnan\b")
+_SECOND_PERSON = re.compile(r"\b(?:you|your|yours|yourself)\b", re.IGNORECASE)
+_FIRST_PERSON = re.compile(
+    r"\bI(?:['’](?:m|ve|d|ll)| am| have| had| was| will| would| can| cannot| could| do| did| think| feel| believe|"
+    r" need| want| know| remember| forget| forgot| live| understand| hope)\b|\b(?:[Mm]y|me|myself|mine)\b|^We\b",
+)
+_DOUBLED = re.compile(r"\b([A-Za-z]+)[ ,]+\1\b(?! ?[-'’])", re.IGNORECASE)
+_DOUBLES = frozenset({"had", "that"})
+
+
+def excerpt(text: str) -> str:
+    """At most forty characters of a text, quoted so that nothing in it can act."""
+    return ascii(text if len(text) <= 40 else text[:39] + "…")  # noqa: PLR2004 - as said above
+
+
+def outside_quotes(text: str) -> str:
+    """The text with what stands in quotation marks blanked out, every other character in its place."""
+    return _QUOTED.sub(lambda quoted: " " * len(quoted[0]), text) if '"' in text or "“" in text else text
+
+
+@rule(
+    code="length",
+    meaning="Empty, or not between 3 and 45 words and 400 characters.",
+    hint="Write one sentence of 8 to 30 words.",
+)
+def length(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterator[Issue]:
+    if len(text) > MAX_CHARACTERS:
+        yield found("length", f"{len(text)} characters; at most {MAX_CHARACTERS} are sane")
+        return
+    count = len(_SPACES.findall(text))
+    if not MIN_WORDS <= count <= MAX_WORDS:
+        yield found("length", f"{count} words; {MIN_WORDS} to {MAX_WORDS} are sane")
+
+
+@rule(
+    code="characters",
+    meaning="Control, invisible, replacement or foreign characters, emoji, or letters of two scripts in one word.",
+    hint="Use plain letters, digits and punctuation only.",
+)
+def characters(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
+    if text.isascii() and text.isprintable():
+        return ()  # line ends are left to the rule on one sentence
+    if bad := _FOREIGN.search(text) or _MIXED.search(text):
+        return (found("characters", f"U+{ord(bad[0][0]):04X} does not belong in a note", bad.span()),)
+    return ()
+
+
+@rule(
+    code="one-sentence",
+    meaning="More than one sentence or line.",
+    hint="Write exactly one sentence; join what must be said with a comma or leave it out.",
+)
+def one_sentence(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
+    stripped = text.strip()
+    for stop in _STOP.finditer(outside_quotes(stripped)):
+        if stop.end() == len(stripped):
+            continue
+        if stop[0] == "." and stop.start() and _is_abbreviation(stripped, stop):
+            continue
+        return (
+            found(
+                "one-sentence", f"a second sentence begins at {excerpt(stripped[stop.end() :].strip())}", stop.span()
+            ),
+        )
+    return ()
+
+
+def _is_abbreviation(text: str, stop: re.Match[str]) -> bool:
+    last = _LAST_WORD.search(text, max(0, stop.start() - 12), stop.start())
+    if not last:
+        return False
+    word = last[1].lower()
+    if word in _LATE_ABBREVIATIONS:
+        following = _NEXT.match(text, stop.end())
+        return following is None or not (following[1].isupper() and following[2].islower())
+    return word in ABBREVIATIONS or (len(word) == 1 and word != "i")
+
+
+@rule(
+    code="ending",
+    meaning="Does not begin and end like a sentence: cut off, dangling, or without a full stop.",
+    hint="Finish the sentence and end it with a full stop.",
+)
+def ending(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
+    stripped = text.strip()
+    if not stripped:
+        return ()
+    if not _ENDING.search(stripped):
+        return (found("ending", f"does not end like a sentence: {excerpt(stripped[-20:])}"),)
+    if _DANGLING.search(stripped, max(0, len(stripped) - 12)):
+        return (found("ending", f"is cut off: {excerpt(stripped[-20:])}"),)
+    if not (stripped[0].isalnum() or stripped[0] in "\"“'‘("):
+        return (found("ending", f"does not begin like a sentence: {excerpt(stripped[:20])}"),)
+    return ()
+
+
+@rule(
+    code="meta",
+    meaning="Talks about the task or the answer instead of the patient.",
+    hint="Write only the sentence of the note, with nothing before or after it.",
+)
+def meta(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
+    if bad := _META.search(text):
+        return (found("meta", f"talks about the answer: {excerpt(bad[0])}", bad.span()),)
+    return ()
+
+
+@rule(
+    code="markup",
+    meaning="Markdown, HTML, a list item, or the whole sentence in quotation marks.",
+    hint="Write plain text without formatting and without quotation marks around it.",
+)
+def markup(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
+    if bad := _MARKUP.search(text):
+        return (found("markup", f"formatting: {excerpt(bad[0])}", bad.span()),)
+    return ()
+
+
+@rule(
+    code="residue",
+    meaning="Left-over slots, brackets or placeholders of a template or of JSON.",
+    hint="Replace every bracket and placeholder with plain words.",
+)
+def residue(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
+    if bad := _RESIDUE.search(text):
+        return (found("residue", f"left over: {excerpt(bad[0])}", bad.span()),)
+    return ()
+
+
+@rule(
+    code="register",
+    meaning="First or second person outside quotation marks: not how a note speaks.",
+    hint="Write about the patient in the third person, as in a clinical note.",
+)
+def register(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
+    plain = outside_quotes(text)
+    if bad := _SECOND_PERSON.search(plain) or _FIRST_PERSON.search(plain):
+        return (found("register", f"a note does not say {excerpt(bad[0])}", bad.span()),)
+    return ()
+
+
+@rule(
+    code="repetition",
+    meaning="A word twice in a row, or runs of words that come again.",
+    hint="Say everything once.",
+)
+def repetition(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
+    for doubled in _DOUBLED.finditer(text):
+        if doubled[1].lower() not in _DOUBLES:
+            return (found("repetition", f"said twice in a row: {excerpt(doubled[1])}", doubled.span()),)
+    tokens = words(text)
+    runs = list(zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False))
+    if len(set(runs)) < len(runs):
+        run, _ = Counter(runs).most_common(1)[0]
+        return (found("repetition", f"said again: {excerpt(' '.join(run))}"),)
+    return ()
+
+
+@rule(
+    code="quotes",
+    meaning="Quotation marks or parentheses that do not close.",
+    hint="Close every quotation mark and parenthesis, or leave them out.",
+)
+def quotes(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
+    for opening, closing in (("“", "”"), ("(", ")")):
+        depth = 0
+        for character in text if opening in text or closing in text else "":
+            depth += (character == opening) - (character == closing)
+            if depth < 0:
+                break
+        if depth:
+            return (found("quotes", f"{opening} and {closing} do not match"),)
+    if text.count('"') % 2:
+        return (found("quotes", "a quotation mark does not close"),)
+    return ()
