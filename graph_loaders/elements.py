@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Edge", "GraphElements", "Node", "Value"]
+__all__ = ["Edge", "GraphElements", "Node", "Value", "canonical_json", "misfit"]
 
 Value = str | int | float | bool | list[str] | list[int] | list[float]
 """What a property may hold: Neo4j's scalar types and lists of one type. Never None: leave the key out."""
@@ -51,7 +52,7 @@ class GraphElements:
                 old: Node | Edge = nodes.setdefault((element.label, element.key), element)
             else:
                 old = edges.setdefault((element.type, element.start, element.end, element.key), element)
-            if dict(old.properties) != dict(element.properties):
+            if old is not element and canonical_json(old) != canonical_json(element):  # as text: 1, 1.0 and True differ
                 raise ValueError(
                     f"two different {type(element).__name__.lower()}s for one identity: {old} and {element}"
                 )
@@ -72,6 +73,38 @@ class GraphElements:
             digest.update(canonical_json(element).encode())
             digest.update(b"\n")
         return digest.hexdigest()
+
+
+def misfit(value: object) -> str:
+    """Why `value` cannot be a property (`Value`), in words; "" when it can.
+
+    >>> misfit(["a", "b"]), misfit(None), misfit(float("nan"))
+    ('', 'None (leave the key out instead)', 'nan (not a finite number)')
+    """
+    why = ""
+    if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            why = "text with half a surrogate pair"
+    elif isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            why = "an integer of more than 64 bits"
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            why = f"{value} (not a finite number)"
+    elif isinstance(value, list):
+        why = _misfit_list(value)
+    elif value is None:
+        why = "None (leave the key out instead)"
+    else:
+        why = f"a {type(value).__module__}.{type(value).__name__}".replace("builtins.", "")
+    return why
+
+
+def _misfit_list(values: list[Any]) -> str:
+    for kind in (str, int, float):
+        if all(isinstance(item, kind) and not isinstance(item, bool) for item in values):
+            return next((f"a list with {why}" for why in map(misfit, values) if why), "")
+    return "a list that is not all text, all integers or all floats"
 
 
 def canonical_json(element: Node | Edge) -> str:

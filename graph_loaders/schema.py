@@ -3,9 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-__all__ = ["AGE_BANDS", "DEATH", "EDGES", "END", "GAP_BINS_DAYS", "NODES", "START", "EdgeType", "NodeType", "Shape"]
+from graph_loaders.elements import Edge, Node, misfit
+from ontology.issue import Issue, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = [
+    "AGE_BANDS",
+    "DEATH",
+    "EDGES",
+    "END",
+    "GAP_BINS_DAYS",
+    "NODES",
+    "START",
+    "EdgeType",
+    "NodeType",
+    "Shape",
+    "check",
+    "place",
+]
 
 
 class NodeType(StrEnum):
@@ -133,3 +154,89 @@ EDGES: dict[EdgeType, Shape] = {
     ),
     _E.EXPOSED: Shape({"share": "float", "source": "str"}, (_N.RISK_FACTOR,), (_N.DEMOGRAPHIC,)),
 }
+
+
+_LENGTHS: dict[tuple[str, str], int] = {
+    (_E.PRECEDES, "gap_days"): len(GAP_BINS_DAYS),
+    (_E.ESTIMATES, "events_by_age"): len(AGE_BANDS),
+    (_E.ESTIMATES, "years_by_age"): len(AGE_BANDS),
+}
+"""Lists with one value a bin."""
+
+
+def place(element: Node | Edge) -> str:
+    """An element in words, for messages.
+
+    >>> place(Node("Concept", "C0002395")), place(Edge("IS_A", ("Concept", "C1"), ("Concept", "C2"), "hpo"))
+    ('Concept C0002395', 'IS_A hpo from Concept C1 to Concept C2')
+    """
+    if isinstance(element, Node):
+        return f"{element.label} {element.key}"
+    key = f" {element.key}" if element.key else ""
+    return f"{element.type}{key} from {' '.join(element.start)} to {' '.join(element.end)}"
+
+
+def check(elements: Iterable[Node | Edge]) -> tuple[Issue, ...]:
+    """Every element that the schema does not have, as issues in the order of the elements; one look at each.
+
+    Refused: a label or type, a property, or a pair of ends that is not in `NODES` or `EDGES`; a value of another type
+    than declared (an integer may stand for a float); an empty key of a node; a list that has not one value a bin.
+
+    >>> [str(i) for i in check([Node("Concept", "C0002395", {"name": "Alzheimer's disease", "nmae": "x"})])]
+    ["error unknown-property at Concept C0002395: Concept has no property 'nmae' (did you mean 'name'?)"]
+    """
+    return tuple(issue for element in elements for issue in _check(element))
+
+
+def _check(element: Node | Edge) -> Iterator[Issue]:
+    where = place(element)
+    name = element.label if isinstance(element, Node) else element.type
+    shape: Shape | None = NODES.get(name) if isinstance(element, Node) else EDGES.get(name)  # type: ignore[call-overload]  # a str equals its enum
+    if shape is None:
+        known = tuple(NODES if isinstance(element, Node) else EDGES)
+        kind = "label" if isinstance(element, Node) else "type"
+        yield Issue(
+            Severity.ERROR, f"unknown-{kind}", f"the schema has no {kind} {name!r}", where, _nearest(name, known)
+        )
+        return
+    texts = (element.key,) if isinstance(element, Node) else (element.key, element.start[1], element.end[1])
+    if isinstance(element, Node) and not element.key:
+        yield Issue(Severity.ERROR, "empty-key", f"a {name} needs a key", where)
+    if any(not isinstance(text, str) or misfit(text) for text in texts):
+        yield Issue(Severity.ERROR, "bad-key", "a key is text of whole characters", repr(where))
+    if isinstance(element, Edge):
+        for side, end, allowed in (("start", element.start, shape.starts), ("end", element.end, shape.ends)):
+            if end[0] not in allowed:
+                message = f"{name} cannot {side} at {end[0]!r}"
+                yield Issue(Severity.ERROR, "bad-end", message, where, f"one of {', '.join(allowed)}")
+    for key, value in element.properties.items():
+        yield from _check_property(name, shape, key, value, where)
+
+
+def _check_property(name: str, shape: Shape, key: str, value: object, where: str) -> Iterator[Issue]:
+    if key not in shape.properties:
+        hint = _nearest(key, tuple(shape.properties))
+        yield Issue(Severity.ERROR, "unknown-property", f"{name} has no property {key!r}", where, hint)
+    elif why := misfit(value):
+        yield Issue(Severity.ERROR, "bad-value", f"{key} is {why}", where, f"{key} is {shape.properties[key]}")
+    elif not _fits(value, shape.properties[key]):
+        yield Issue(Severity.ERROR, "bad-type", f"{key} is {value!r:.60}", where, f"{key} is {shape.properties[key]}")
+    elif isinstance(value, list) and len(value) != _LENGTHS.get((name, key), len(value)):
+        wanted = _LENGTHS[name, key]
+        yield Issue(Severity.ERROR, "bad-length", f"{key} has {len(value)} values, not {wanted}", where)
+
+
+_FITS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (float, int), "bool": (bool,)}
+
+
+def _fits(value: object, declared: str) -> bool:
+    if declared.startswith("list["):
+        item = declared.removeprefix("list[").removesuffix("]")
+        return isinstance(value, list) and all(_fits(v, item) for v in value)
+    return isinstance(value, _FITS[declared]) and (isinstance(value, bool) == (declared == "bool"))
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    names = [str(k) for k in known]
+    near = get_close_matches(name, names, 1)
+    return f"did you mean {near[0]!r}?" if near else f"one of {', '.join(names)}"
