@@ -31,8 +31,8 @@ FIRST_WORDS = frozenset({"MATCH", "OPTIONAL", "RETURN", "UNWIND", "WITH"})
 
 REFUSED_WORDS = frozenset(
     """
-    ALTER CALL COPY CREATE CSV CYPHER DELETE DENY DETACH DROP EXECUTE EXPLAIN EXPORT FINISH FOREACH FORMAT GRANT
-    IMPORT INSERT LOAD MERGE NODETACH PERIODIC PROFILE REMOVE REVOKE SET SHOW TERMINATE TRANSACTIONS USE
+    ALTER BEGIN CALL COMMIT COPY CREATE CSV CYPHER DELETE DENY DETACH DROP EXECUTE EXPLAIN EXPORT FINISH FOREACH FORMAT GRANT
+    IMPORT INSERT LOAD MERGE NODETACH PERIODIC PROFILE REMOVE REVOKE ROLLBACK SET SHOW TERMINATE TRANSACTION TRANSACTIONS USE
     VALID_TIME YIELD
     """.split()  # noqa: SIM905 -- one word a line would be a page
 )
@@ -121,7 +121,9 @@ def _tokens(cypher: str) -> list[tuple[str, str, int]]:
             raise QueryRefused(
                 f"a backslash or control character after character {at + 1} is not allowed: pass the text as a parameter"
             )
-        if kind == "comment" and "/*" in text[2:]:
+        if text == "/" and cypher.startswith("/*", at):
+            raise QueryRefused(f"the comment at character {at + 1} is never closed: end it with */")
+        if kind == "comment" and text.startswith("/*") and "/*" in text[2:]:
             raise QueryRefused(f"a comment within the comment at character {at + 1} is not allowed: close it first")
         tokens.append((kind, text, at + 1))
         at = match.end()

@@ -116,7 +116,7 @@ class CypherProcess:
             line = b""
         if not line.endswith(b"\n"):
             words = self._last_words(process)
-            if "memory allocation" in words or "MemoryError" in words:
+            if any(b"memory allocation" in line or b"MemoryError" in line for line in self._words):
                 raise self._large()
             raise StoreError(f"the query engine stopped ({words}); ask again", retryable=True)
         answer: dict[str, Any] = json.loads(line)
