@@ -102,13 +102,11 @@ def _rows(
 ) -> _Rows:
     index = {cui: j for j, cui in enumerate(events)}
     needs = [index.get(requires[cui], -1) if cui in requires else -1 for cui in events]
-    features, exposure, happened, at_risk, ages = (
-        list[Array](),
-        list[float](),
-        list[Array](),
-        list[Array](),
-        list[float](),
-    )
+    features: list[Array] = []
+    exposure: list[float] = []
+    happened: list[Array] = []
+    at_risk: list[Array] = []
+    ages: list[float] = []
     for person in people:
         fixed = [
             float(f"{axis}:{person.persona.traits.get(axis)}" == f"{axis}:{value}")
@@ -161,8 +159,8 @@ def _fit(x: Array, exposure: Array, y: Array, features: Sequence[str]) -> tuple[
     mean = np.exp(np.clip(x @ theta, -20, 5)) * exposure
     information = (x * mean[:, None]).T @ x
     weighted = information @ theta + x.T @ (y - mean)
-    coefficients: Array = np.linalg.pinv(information, rcond=1e-10, hermitian=True) @ weighted
-    return coefficients, information
+    inverse: Array = np.asarray(np.linalg.pinv(information, rcond=1e-10, hermitian=True), dtype=np.float64)
+    return inverse @ weighted, information
 
 
 def _edge(
