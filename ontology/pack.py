@@ -67,6 +67,7 @@ class PackConcept:
     """A concept the pack plans. `entity`: sign, function, test, treatment, coping, physiology or diagnosis. `stage`: the
     stage in which it typically begins ("" before any). `ever`: share of persons who ever have it by the end of that
     stage, and its source. `remits`: it comes and goes. `cui_source`: HPO, or where the identifier comes from.
+    `reporters`: the kinds of informant who can tell of it (patient, other, clinician), joined by "|"; "" for all.
     """
 
     cui: Cui
@@ -79,6 +80,7 @@ class PackConcept:
     remits: bool = False
     cui_source: str = ""
     source: str = ""
+    reporters: str = ""
 
 
 @dataclass(frozen=True, slots=True)
