@@ -1,0 +1,164 @@
+"""`CatalogLinker`: text to concepts of a catalog, with assertion and informant.
+
+Two tiers: strings of the catalog and their inflected forms (`Lexicon`); then, where nothing longer was found, windows
+that are nearly such a string, scored by scispaCy's `CandidateGenerator` over an index of our own (`TfidfIndex`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ontology.concept import Cui
+from ontology.context import Context
+from ontology.lexicon import Hit, Lexicon, normalise
+from ontology.mention import Mention
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from ontology.concept import Concept
+    from ontology.lexicon import Normal
+    from ontology.nearby import Nearby, Window
+
+__all__ = ["THRESHOLD", "CatalogLinker"]
+
+THRESHOLD = 0.6
+"""Least cosine of 3-grams for a window that already has the words of a string, but for a letter or their order."""
+_CAP = 0.98  # a near string never outranks an exact one
+_NEIGHBOURS = 20  # strings looked at for a window
+_KEPT = 5  # candidates of a mention
+_REMEMBERED = 100_000  # answers of the index
+_BATCH = 64  # texts looked at together: one call of the index for all their windows
+
+
+class CatalogLinker:
+    """Links texts to the concepts of `catalog`.
+
+    `cache` is a folder for the index of 3-grams (None: built anew in each process, some seconds for 40,000 strings, when
+    the first near string turns up). `fuzzy=False` leaves that tier out, and with it scispaCy. Opening takes about two
+    seconds for 40,000 strings.
+
+    >>> from ontology.concept import Concept
+    >>> linker = CatalogLinker({"C0233563": Concept("C0233563", "wandering")}, fuzzy=False)
+    >>> [(m.cui, m.text, m.assertion.value, m.informant.value) for m in next(linker.link(["Wife denies wandering."]))]
+    [('C0233563', 'wandering', 'absent', 'wife')]
+    """
+
+    def __init__(self, catalog: Mapping[Cui, Concept], *, cache: Path | None = None, fuzzy: bool = True) -> None:
+        self._lexicon = Lexicon(catalog.values())
+        self._near = _NearTier(self._lexicon, cache) if fuzzy and len(self._lexicon) else None
+        self._context = Context()
+
+    def link(self, texts: Iterable[str]) -> Iterator[tuple[Mention, ...]]:
+        """The mentions of each text in order of `start`, lazily; the same whether texts come together or alone."""
+        if self._near is None:
+            for text in texts:
+                yield self._mentions(text, self._lexicon.find(text))
+            return
+        for batch in _batched(texts):
+            yield from self._batch(self._near, batch)
+
+    def _batch(self, near: _NearTier, texts: tuple[str, ...]) -> Iterator[tuple[Mention, ...]]:
+        normals = [normalise(text) for text in texts]
+        hits = [self._lexicon.find(text, normal) for text, normal in zip(texts, normals, strict=True)]
+        for text, found in zip(texts, near.add(texts, normals, hits), strict=True):
+            yield self._mentions(text, found)
+
+    def _mentions(self, text: str, hits: list[Hit]) -> tuple[Mention, ...]:
+        if not hits:
+            return ()
+        judged = self._context.judge(text, [(hit.start, hit.end) for hit in hits])
+        return tuple(
+            Mention(hit.start, hit.end, text[hit.start : hit.end], hit.candidates, assertion, informant)
+            for hit, (assertion, informant) in zip(hits, judged, strict=True)
+        )
+
+
+class _NearTier:
+    """Windows that are nearly a string, with scispaCy's candidates."""
+
+    def __init__(self, lexicon: Lexicon, cache: Path | None) -> None:
+        self._strings = lexicon.strings
+        self._cache = cache
+        self._known: dict[str, tuple[tuple[Cui, float], ...]] = {}
+
+    @cached_property
+    def _nearby(self) -> Nearby:
+        from ontology.nearby import Nearby
+
+        return Nearby(self._strings)
+
+    @cached_property
+    def _generator(self) -> Any:
+        """The generator of scispaCy over our own index: its index builder fails on Python 3.11 and reads a pickle."""
+        import warnings
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what its imports deprecate is not for our users
+            from scispacy.candidate_generation import CandidateGenerator
+            from scispacy.linking_utils import Entity, KnowledgeBase
+        from ontology.tfidf import TfidfIndex
+
+        strings = list(self._strings)
+        index = TfidfIndex.cached(strings, self._cache) if self._cache else TfidfIndex.build(strings)
+        aliases: dict[str, list[str]] = {}
+        for string, cuis in self._strings.items():
+            for cui in cuis:
+                aliases.setdefault(cui, []).append(string)
+        kb = KnowledgeBase([Entity(cui, names[0], names) for cui, names in aliases.items()])
+        return CandidateGenerator(
+            ann_index=index, tfidf_vectorizer=index.vectorizer, ann_concept_aliases_list=index.strings, kb=kb
+        )
+
+    def add(self, texts: tuple[str, ...], normals: list[Normal], hits: list[list[Hit]]) -> Iterator[list[Hit]]:
+        """The hits of each text with those of the near windows among them."""
+        windows = [self._worth(text, normal, found) for text, normal, found in zip(texts, normals, hits, strict=True)]
+        self._ask({_said(normal, window) for normal, wanted in zip(normals, windows, strict=True) for window in wanted})
+        for normal, wanted, found in zip(normals, windows, hits, strict=True):
+            yield self._merged(normal, wanted, found) if wanted else found
+        if len(self._known) > _REMEMBERED:
+            self._known.clear()
+
+    def _worth(self, text: str, normal: Normal, hits: list[Hit]) -> list[Window]:
+        """Windows that are no hit, lie in no hit and cut none in two."""
+        kept = []
+        for window in self._nearby.windows(normal, text):
+            start, end = normal.span(window.start, window.end)
+            if all(
+                end <= hit.start
+                or hit.end <= start
+                or (start <= hit.start and hit.end <= end and end - start > hit.end - hit.start)
+                for hit in hits
+            ):
+                kept.append(window)
+        return kept
+
+    def _ask(self, said: set[str]) -> None:
+        new = sorted(said - self._known.keys())
+        for text, found in zip(new, self._generator(new, _NEIGHBOURS) if new else (), strict=True):
+            scored = [(Cui(one.concept_id), round(min(max(one.similarities), _CAP), 4)) for one in found]
+            best = sorted((pair for pair in scored if pair[1] >= THRESHOLD), key=lambda pair: (-pair[1], pair[0]))
+            self._known[text] = tuple(best[:_KEPT])
+
+    def _merged(self, normal: Normal, windows: list[Window], hits: list[Hit]) -> list[Hit]:
+        taken: list[Hit] = []
+        for window in sorted(windows, key=lambda one: (-one.words, one.misspelt, one.start, one.end - one.start)):
+            start, end = normal.span(window.start, window.end)
+            candidates = self._known[_said(normal, window)]
+            if candidates and all(end <= hit.start or hit.end <= start for hit in taken):
+                taken.append(Hit(start, end, candidates))
+        kept = [hit for hit in hits if all(hit.end <= one.start or one.end <= hit.start for one in taken)]
+        return sorted([*kept, *taken], key=lambda hit: hit.start)
+
+
+def _said(normal: Normal, window: Window) -> str:
+    return normal.text[window.start : window.end]
+
+
+def _batched(texts: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    left = iter(texts)
+    while batch := tuple(itertools.islice(left, _BATCH)):
+        yield batch

@@ -1,0 +1,155 @@
+"""`Nearby`: which windows of a text may be a misspelt or reordered string of the catalog.
+
+A window is worth a look when its content words, one of which may be a letter off, are together the words of one string.
+This is only a filter, some microseconds a sentence; how near a window really is, the index of 3-grams says.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from ontology.lexicon import FUNCTION_WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ontology.lexicon import Normal
+
+__all__ = ["Nearby", "Window", "common_words", "near"]
+
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_SHORTEST = 5  # letters: below, one letter off is mostly another word
+_LONGEST = 8  # words of a window, function words among them
+_BREAK = re.compile(r"[^\w\s'’‘‐‑–-]")  # punctuation ends a window
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A range of a normalised text that may be a string of the catalog; `words` of content, of which one may be misspelt."""
+
+    start: int
+    end: int
+    words: int
+    misspelt: bool
+
+
+@lru_cache(maxsize=1)
+def common_words() -> frozenset[str]:
+    """Ordinary words of clinical and scientific English: one of these is not a misspelling of another word."""
+    text = resources.files("ontology").joinpath("common_words.txt").read_text("utf-8")
+    return frozenset(word for line in text.splitlines() if not line.startswith("#") for word in line.split())
+
+
+def near(one: str, other: str) -> bool:
+    """Whether one letter more, less, other or exchanged with its neighbour makes `one` into `other`.
+
+    >>> near("demetia", "dementia"), near("dementia", "demnetia"), near("tremor", "tumor")
+    (True, True, False)
+    """
+    if abs(len(one) - len(other)) > 1:
+        return False
+    first = 0
+    shorter = min(len(one), len(other))
+    while first < shorter and one[first] == other[first]:
+        first += 1
+    rest, rest_other = one[first:], other[first:]
+    if len(one) != len(other):
+        return rest[1:] == rest_other if len(one) > len(other) else rest == rest_other[1:]
+    return rest[1:] == rest_other[1:] or (rest[:2] == rest_other[1::-1] and rest[2:] == rest_other[2:])
+
+
+class Nearby:
+    """Made of the normalised strings of a catalog; needs some 5 kB for each of their different words.
+
+    >>> nearby = Nearby(["memory loss"])
+    >>> from ontology.lexicon import normalise
+    >>> text = "Has loss of memory and memmory loss."
+    >>> [text[slice(*normalise(text).span(w.start, w.end))] for w in nearby.windows(normalise(text), text)]
+    ['loss of memory', 'memmory loss']
+    """
+
+    def __init__(self, strings: Iterable[str]) -> None:
+        self._codes: dict[str, int] = {}
+        self._bags: set[int] = set()
+        for string in strings:
+            words = [word for word in _WORD.findall(string) if word not in FUNCTION_WORDS]
+            if words:
+                self._bags.add(sum(self._code(word) for word in words))
+        self._deleted: dict[str, list[str]] = {}
+        for word in self._codes:
+            if len(word) >= _SHORTEST - 1 and word.isalpha():
+                for less in {word, *_without_one(word)}:
+                    self._deleted.setdefault(less, []).append(word)
+        self._like = lru_cache(maxsize=65_536)(self._look_alikes)
+
+    def _code(self, word: str) -> int:
+        """A number for a word, so that a sum stands for a bag of words whatever their order."""
+        code = self._codes.get(word)
+        if code is None:
+            code = self._codes[word] = _mixed(len(self._codes) + 1)
+        return code
+
+    def _look_alikes(self, word: str) -> tuple[int, ...]:
+        """Codes of the words of the catalog that `word` may be a misspelling of."""
+        if len(word) < _SHORTEST or not word.isalpha() or word in common_words():
+            return ()
+        found = {
+            other for less in {word, *_without_one(word)} for other in self._deleted.get(less, ()) if near(word, other)
+        }
+        return tuple(self._codes[other] for other in sorted(found))
+
+    def windows(self, normal: Normal, text: str) -> Iterator[Window]:
+        """The windows worth a look, by `start` and then the longest first."""
+        matches = [(match[0], match.start(), match.end()) for match in _WORD.finditer(normal.text)]
+        codes = [0 if word in FUNCTION_WORDS else self._codes.get(word, -1) for word, _, _ in matches]
+        if codes.count(-1) + codes.count(0) == len(codes):
+            maybe = any(self._like(word) for (word, _, _), code in zip(matches, codes, strict=True) if code < 0)
+            if not maybe:
+                return
+        for first, code in enumerate(codes):
+            if code:
+                yield from self._from(first, matches, codes, normal, text)
+
+    def _from(
+        self, first: int, matches: list[tuple[str, int, int]], codes: list[int], normal: Normal, text: str
+    ) -> Iterator[Window]:
+        sums: tuple[int, ...] = (0,)
+        count = 0
+        misspelt = False
+        found = []
+        for place in range(first, min(first + _LONGEST, len(codes))):
+            code = codes[place]
+            if code == 0:
+                continue
+            if code > 0:
+                sums = tuple(total + code for total in sums)
+            else:
+                like = () if misspelt else self._like(matches[place][0])
+                if not like:
+                    break
+                misspelt = True
+                sums = tuple(total + other for total in sums for other in like)
+            count += 1
+            if (misspelt or count > 1) and any(total in self._bags for total in sums):
+                found.append(Window(matches[first][1], matches[place][2], count, misspelt))
+        for window in reversed(found):
+            start, end = normal.span(window.start, window.end)
+            if not _BREAK.search(text, start, end):
+                yield window
+
+
+def _without_one(word: str) -> Iterator[str]:
+    return (word[:at] + word[at + 1 :] for at in range(len(word)))
+
+
+def _mixed(number: int) -> int:
+    """A 62-bit number that looks random, from a small one (the finaliser of SplitMix64)."""
+    mask = (1 << 64) - 1
+    value = (number * 0x9E3779B97F4A7C15) & mask
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & mask
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & mask
+    return (value ^ (value >> 31)) >> 2
