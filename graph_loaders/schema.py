@@ -189,28 +189,43 @@ def check(elements: Iterable[Node | Edge]) -> tuple[Issue, ...]:
 
 
 def _check(element: Node | Edge) -> Iterator[Issue]:
-    where = place(element)
     name = element.label if isinstance(element, Node) else element.type
-    shape: Shape | None = NODES.get(name) if isinstance(element, Node) else EDGES.get(name)  # type: ignore[call-overload]  # a str equals its enum
+    shape = _SHAPES[isinstance(element, Node)].get(name)
     if shape is None:
-        known = tuple(NODES if isinstance(element, Node) else EDGES)
+        known = _SHAPES[isinstance(element, Node)]
         kind = "label" if isinstance(element, Node) else "type"
-        yield Issue(
-            Severity.ERROR, f"unknown-{kind}", f"the schema has no {kind} {name!r}", where, _nearest(name, known)
-        )
+        message = f"the schema has no {kind} {name!r}"
+        yield Issue(Severity.ERROR, f"unknown-{kind}", message, place(element), _nearest(name, known))
         return
     texts = (element.key,) if isinstance(element, Node) else (element.key, element.start[1], element.end[1])
     if isinstance(element, Node) and not element.key:
-        yield Issue(Severity.ERROR, "empty-key", f"a {name} needs a key", where)
+        yield Issue(Severity.ERROR, "empty-key", f"a {name} needs a key", place(element))
     if any(not isinstance(text, str) or misfit(text) for text in texts):
-        yield Issue(Severity.ERROR, "bad-key", "a key is text of whole characters", repr(where))
+        yield Issue(Severity.ERROR, "bad-key", "a key is text of whole characters", repr(place(element)))
     if isinstance(element, Edge):
         for side, end, allowed in (("start", element.start, shape.starts), ("end", element.end, shape.ends)):
             if end[0] not in allowed:
                 message = f"{name} cannot {side} at {end[0]!r}"
-                yield Issue(Severity.ERROR, "bad-end", message, where, f"one of {', '.join(allowed)}")
+                yield Issue(Severity.ERROR, "bad-end", message, place(element), f"one of {', '.join(allowed)}")
     for key, value in element.properties.items():
-        yield from _check_property(name, shape, key, value, where)
+        if not _plainly(value, shape.properties.get(key)):
+            yield from _check_property(name, shape, key, value, place(element))
+
+
+_SHAPES: dict[bool, dict[str, Shape]] = {  # by the text of labels and types
+    True: {str(label): shape for label, shape in NODES.items()},
+    False: {str(kind): shape for kind, shape in EDGES.items()},
+}
+_EXACT = {"str": str, "int": int, "float": float, "bool": bool}
+
+
+def _plainly(value: object, declared: str | None) -> bool:
+    """The common case, quickly: a value of exactly the declared type; the rest is looked at closely."""
+    if type(value) is not _EXACT.get(declared or ""):
+        return False
+    if isinstance(value, str):
+        return value.isascii()
+    return abs(value) < 2.0**63  # type: ignore[arg-type]  # a number, neither nan nor infinite
 
 
 def _check_property(name: str, shape: Shape, key: str, value: object, where: str) -> Iterator[Issue]:

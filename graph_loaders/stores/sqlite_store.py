@@ -11,7 +11,7 @@ import json
 import re
 import sqlite3
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +111,7 @@ class SqliteStore:
                     name, timeout=wait, isolation_level=None, check_same_thread=False, uri=True
                 )
                 self._create() if new else self._open()
+            self._clear_journal()
         except BaseException:
             self.close()
             if made:
@@ -131,6 +132,18 @@ class SqliteStore:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         _refuse_version(application, version, self.path)
         self._connection.execute("SELECT count(*) FROM node, edge WHERE 0").fetchone()  # a damaged schema shows here
+
+    def _clear_journal(self) -> None:
+        """A write that was killed before its first page leaves a journal with nothing in it; an empty write removes it."""
+        if self.path == ":memory:" or not Path(f"{self.path}-journal").exists():
+            return
+        with suppress(sqlite3.OperationalError):  # someone is writing, or nobody may: then it is not ours to remove
+            (wait,) = self._connection.execute("PRAGMA busy_timeout").fetchone()
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            try:
+                self._connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+            finally:
+                self._connection.execute(f"PRAGMA busy_timeout = {int(wait)}")
 
     @property
     def _connection(self) -> sqlite3.Connection:

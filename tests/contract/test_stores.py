@@ -484,6 +484,16 @@ def test_a_kill_in_the_middle_of_a_write_leaves_the_old_or_the_new_graph(tmp_pat
     assert seen <= {len(GRAPH.nodes), len(GRAPH.nodes) + 20_000}
 
 
+def test_an_empty_journal_of_a_killed_write_is_cleared(tmp_path: Path) -> None:
+    path = graph_file(tmp_path)
+    (tmp_path / "ad.graph-journal").write_bytes(b"")
+    with SqliteStore(path, read_only=True) as store:
+        assert store.read() == GRAPH
+    with open_store(path) as store:
+        assert store.read() == GRAPH
+    assert [p.name for p in tmp_path.iterdir()] == ["ad.graph"]
+
+
 def test_twenty_thousand_edges_are_written_in_seconds(tmp_path: Path) -> None:
     nodes = [Node("Concept", f"C{i:07d}", {"name": f"concept {i}"}) for i in range(200)]
     edges = [
