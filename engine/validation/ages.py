@@ -36,6 +36,7 @@ _OTHER = re.compile(
     re.IGNORECASE,
 )
 _PARTS = {"early": (0, 4), "mid": (3, 7), "middle": (3, 7), "late": (6, 9)}
+_LATE_LIFE = 50  # a decade of life before this is the patient's past ("depression in her thirties")
 _BOUND = {"over", "above", "older than", "past", "at least", "more than"}
 
 
@@ -78,7 +79,8 @@ def stated_ages(text: str) -> tuple[StatedAge, ...]:
             low, high = _PARTS.get((match["part"] or "").lower(), (0, 9))
             if re.search(r"\bthe\s+(?:early |late |mid[- ]?)?$", text[: match.start("decade")], re.IGNORECASE):
                 continue  # "music of the 60s" is a time, not an age
-            found.append(StatedAge(start + low, start + high, match[0], match.span(), exact=False))
+            then = start < _LATE_LIFE
+            found.append(StatedAge(start + low, start + high, match[0], match.span(), exact=False, then=then))
             continue
         value = _value(match["number"] or match["after"])
         bound = (

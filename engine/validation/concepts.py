@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.validation.form import excerpt
+from engine.validation.reading import excerpt
 from engine.validation.rule import found, rule
 from ontology.mention import Assertion
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
+from engine.validation.reading import shingles, words
 from engine.validation.vocabulary import KNOWN_WORDS
 from ontology.concept import Concept, Cui
 
 if TYPE_CHECKING:
     from ontology.pack import Example, Pack
 
-__all__ = ["Context", "Copied", "Hierarchy", "compile_context", "shingles", "words"]
+__all__ = ["Context", "Copied", "Hierarchy", "compile_context"]
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _EXAMPLE_SHINGLE = 4
 _ECHO_SHINGLE = 7
 _LEAST_EXAMPLE_WORDS = 7
@@ -40,23 +38,6 @@ class Hierarchy(Protocol):
     def descendants(self, cui: Cui, /) -> Iterable[Cui]:
         """The kinds of it, near and far."""
         ...
-
-
-@lru_cache(maxsize=256)
-def words(text: str) -> tuple[str, ...]:
-    """The words of a text in lower case, without punctuation.
-
-    >>> words("Wife's note: repeats questions.")
-    ("wife's", 'note', 'repeats', 'questions')
-    """
-    return tuple(_WORD.findall(text.lower().replace("’", "'")))
-
-
-@lru_cache(maxsize=256)
-def shingles(text: str, size: int) -> frozenset[tuple[str, ...]]:
-    """Every run of `size` words of a text."""
-    tokens = words(text)
-    return frozenset(zip(*(tokens[offset:] for offset in range(size)), strict=False))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from engine.validation.context import shingles, words
-from engine.validation.form import excerpt
+from engine.validation.reading import excerpt, shingles, words
 from engine.validation.rule import found, rule
 
 if TYPE_CHECKING:

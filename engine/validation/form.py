@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from engine.validation.context import words
+from engine.validation.reading import excerpt, outside_quotes, vocabulary, words
 from engine.validation.rule import found, rule
 from engine.validation.vocabulary import ABBREVIATIONS
 
@@ -18,57 +19,55 @@ if TYPE_CHECKING:
     from ontology.issue import Issue
     from ontology.mention import Mention
 
-__all__ = ["MAX_CHARACTERS", "MAX_WORDS", "MIN_WORDS", "excerpt", "outside_quotes"]
+__all__ = ["MAX_CHARACTERS", "MAX_WORDS", "MIN_WORDS"]
 
 MAX_CHARACTERS = 400
 MAX_WORDS = 45
 MIN_WORDS = 3
 
-_SPACES = re.compile(r"\S+")
 _FOREIGN = re.compile(r"[^\n\r\x20-\x7e\xa1-\xac\xae-\u017f‘’“”–—…•×÷±≥≤≈≠→½¼¾°µαβγδεΔ≅]")
 _MIXED = re.compile(r"[A-Za-z\xc0-\u017f]{2}[α-ωΔ]|[α-ωΔ][A-Za-z\xc0-\u017f]{2}|[α-ωΔ]{2}")
-_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”")
 _STOP = re.compile(r"[.!?]+[\"”’)]?(?=\s|$)|(?<=[a-z])\.(?=[A-Z])|[\n\r]")
+_INNER_STOP = re.compile(r"[.!?\n\r]")
 _LATE_ABBREVIATIONS = frozenset(
     {"etc", "a.m", "p.m", "yr", "yrs", "mo", "mos", "wk", "wks", "min", "mins", "hr", "hrs"}
 )
 _LAST_WORD = re.compile(r"([A-Za-z][A-Za-z./]*)$")
 _NEXT = re.compile(r"\s*(\S)(\w?)")
 _ENDING = re.compile(r"(?<![.…])[.!?][\"”’)]?$")
-_DANGLING = re.compile(
-    r"\b(?:and|or|the|an|a|of|with|but|that|because|than|their|my|his|is|are|was|were|has|have|to|such as)[.!?]?$",
+_DANGLING = frozenset(
+    "and or the an a of with but that because than their my his is are was were has have to".split()  # noqa: SIM905 - as in `vocabulary`
+)
+_META_START = re.compile(
+    r"\W*(?:here(?:'s| is| are)|sure\b|certainly\b|of course\b|absolutely\b|okay,|i'm sorry|i apologi[sz]e|"
+    r"(?:sentence|output|answer|response|example|label|concept|text|rewritten|revised|corrected|clinical (?:note|"
+    r"sentence)|informant|assertion|persona|phrase|category|translation|step)(?:\s*\d*)\s*[:=])",
     re.IGNORECASE,
 )
+_META_WORDS = frozenset(
+    "ai model sentence sentences synthetic planned hope let note word fictional hypothetical".split()  # noqa: SIM905 - as in `vocabulary`
+)
 _META = re.compile(
-    r"^\W*(?:here(?:'s| is| are)|sure\b|certainly\b|of course\b|absolutely\b|okay,|i'm sorry|i apologi[sz]e|"
-    r"(?:sentence|output|answer|response|example|label|concept|text|rewritten|revised|corrected|clinical (?:note|"
-    r"sentence)|informant|assertion|persona|phrase|category|translation|step)(?:\s*\d*)\s*[:=])"
-    r"|\b(?:as an ai|ai (?:language )?model|language model|this sentence|the sentence|following sentence|synthetic|"
-    r"planned concept|(?:one|a|single) clinical sentence|example sentence|clinical note for|hope this helps|"
-    r"let me know|end of (?:note|sentence)|word count|fictional|hypothetical patient)",
+    r"\b(?:as an ai|ai (?:language )?model|language model|(?:this|the|following|clinical|example) sentences?|synthetic|"
+    r"planned concept|clinical note for|hope this helps|let me know|end of (?:note|sentence)|word count|fictional|"
+    r"hypothetical patient)\b",
     re.IGNORECASE,
 )
 _MARKUP = re.compile(
     r"\*\*|__|^\s*(?:#+ |[-*•] |\d+[.)] |>)|```|`|</?[a-z][^>]*>|\\n|&[a-z]+;|\]\(|\||^\s*[\"“].*[\"”]\s*$"
 )
-_RESIDUE = re.compile(r"[{}\[\]<>]|___|\b(?:TODO|XXX|TBD|N/A|INSERT|PLACEHOLDER|lorem ipsum)\b|%[sd]\b|\$\w|\bnan\b")
+_RESIDUE = re.compile(r"[{}\[\]<>]|___|%[sd]\b|\$\w|\bN/A\b")
+_RESIDUE_WORDS = frozenset({"todo", "xxx", "tbd", "placeholder", "nan", "lorem"})
 _SECOND_PERSON = re.compile(r"\b(?:you|your|yours|yourself)\b", re.IGNORECASE)
 _FIRST_PERSON = re.compile(
     r"\bI(?:['’](?:m|ve|d|ll)| am| have| had| was| will| would| can| cannot| could| do| did| think| feel| believe|"
     r" need| want| know| remember| forget| forgot| live| understand| hope)\b|\b(?:[Mm]y|me|myself|mine)\b|^We\b",
 )
-_DOUBLED = re.compile(r"\b([A-Za-z]+)[ ,]+\1\b(?! ?[-'’])", re.IGNORECASE)
+_PERSON_WORDS = frozenset(
+    "i you your yours yourself my me myself mine we i'm i've i'd i'll".split()  # noqa: SIM905 - as in `vocabulary`
+)
 _DOUBLES = frozenset({"had", "that"})
-
-
-def excerpt(text: str) -> str:
-    """At most forty characters of a text, quoted so that nothing in it can act."""
-    return ascii(text if len(text) <= 40 else text[:39] + "…")  # noqa: PLR2004 - as said above
-
-
-def outside_quotes(text: str) -> str:
-    """The text with what stands in quotation marks blanked out, every other character in its place."""
-    return _QUOTED.sub(lambda quoted: " " * len(quoted[0]), text) if '"' in text or "“" in text else text
+_RUN = 4
 
 
 @rule(
@@ -80,7 +79,7 @@ def length(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Con
     if len(text) > MAX_CHARACTERS:
         yield found("length", f"{len(text)} characters; at most {MAX_CHARACTERS} are sane")
         return
-    count = len(_SPACES.findall(text))
+    count = len(text.split())
     if not MIN_WORDS <= count <= MAX_WORDS:
         yield found("length", f"{count} words; {MIN_WORDS} to {MAX_WORDS} are sane")
 
@@ -105,6 +104,8 @@ def characters(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context:
 )
 def one_sentence(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
     stripped = text.strip()
+    if not _INNER_STOP.search(stripped, 0, len(stripped) - 1):
+        return ()
     for stop in _STOP.finditer(outside_quotes(stripped)):
         if stop.end() == len(stripped):
             continue
@@ -138,9 +139,9 @@ def ending(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Con
     stripped = text.strip()
     if not stripped:
         return ()
-    if not _ENDING.search(stripped):
+    if not _ENDING.search(stripped, max(0, len(stripped) - 3)):
         return (found("ending", f"does not end like a sentence: {excerpt(stripped[-20:])}"),)
-    if _DANGLING.search(stripped, max(0, len(stripped) - 12)):
+    if (tokens := words(text)) and tokens[-1] in _DANGLING:
         return (found("ending", f"is cut off: {excerpt(stripped[-20:])}"),)
     if not (stripped[0].isalnum() or stripped[0] in "\"“'‘("):
         return (found("ending", f"does not begin like a sentence: {excerpt(stripped[:20])}"),)
@@ -153,7 +154,10 @@ def ending(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Con
     hint="Write only the sentence of the note, with nothing before or after it.",
 )
 def meta(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
-    if bad := _META.search(text):
+    bad = _META_START.match(text)
+    if not bad and not _META_WORDS.isdisjoint(vocabulary(text)):
+        bad = _META.search(text)
+    if bad:
         return (found("meta", f"talks about the answer: {excerpt(bad[0])}", bad.span()),)
     return ()
 
@@ -177,6 +181,8 @@ def markup(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Con
 def residue(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
     if bad := _RESIDUE.search(text):
         return (found("residue", f"left over: {excerpt(bad[0])}", bad.span()),)
+    if left := _RESIDUE_WORDS.intersection(vocabulary(text)):
+        return (found("residue", f"left over: {excerpt(min(left))}"),)
     return ()
 
 
@@ -186,6 +192,8 @@ def residue(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Co
     hint="Write about the patient in the third person, as in a clinical note.",
 )
 def register(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
+    if _PERSON_WORDS.isdisjoint(vocabulary(text)):
+        return ()
     plain = outside_quotes(text)
     if bad := _SECOND_PERSON.search(plain) or _FIRST_PERSON.search(plain):
         return (found("register", f"a note does not say {excerpt(bad[0])}", bad.span()),)
@@ -198,11 +206,13 @@ def register(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: C
     hint="Say everything once.",
 )
 def repetition(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
-    for doubled in _DOUBLED.finditer(text):
-        if doubled[1].lower() not in _DOUBLES:
-            return (found("repetition", f"said twice in a row: {excerpt(doubled[1])}", doubled.span()),)
     tokens = words(text)
-    runs = list(zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False))
+    if len(set(tokens)) == len(tokens):
+        return ()
+    for one, two in itertools.pairwise(tokens):
+        if one == two and one.isalpha() and one not in _DOUBLES:
+            return (found("repetition", f"said twice in a row: {excerpt(one)}"),)
+    runs = list(zip(*(tokens[offset:] for offset in range(_RUN)), strict=False))
     if len(set(runs)) < len(runs):
         run, _ = Counter(runs).most_common(1)[0]
         return (found("repetition", f"said again: {excerpt(' '.join(run))}"),)

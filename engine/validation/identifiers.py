@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from engine.validation.ages import stated_ages
-from engine.validation.form import excerpt
+from engine.validation.reading import excerpt, has_figure, has_inner_capital, vocabulary
 from engine.validation.rule import found, rule
 from engine.validation.vocabulary import GIVEN_NAMES, MONTHS
 
@@ -27,8 +27,7 @@ _TITLE = re.compile(
     r"\b(?:Mr|Mrs|Ms|Miss|Mister|Dr|Doctor|Prof|Professor|Rev|Father|Sister|Nurse|Aunt|Uncle)\b\.?\s+([A-Z][\w'’-]*)"
 )
 _INITIALS = re.compile(
-    r"\b(?:patient|pt|mr|mrs|ms)\b\.?\s+[A-Z]\.\s?[A-Z]\.|\b(?:named|called|goes by|a\.k\.a\.)\s+[A-Z][a-z]+",
-    re.IGNORECASE,
+    r"\b(?i:patient|pt|mr|mrs|ms)\b\.?\s+[A-Z]\.\s?[A-Z]\.|\b(?i:named|called|goes by|a\.k\.a\.)\s+[A-Z][a-z]+"
 )
 _CAPITALISED = re.compile(r"(?<![\w'’])([A-Z\xc0-\xde][a-z\xdf-\xff]+)(?:['’]s)?(?![\w'’])")
 _FIRST_WORDS = re.compile(r"(?:^|[:;(\"“‘]|[-–—] )\W*$")
@@ -66,16 +65,18 @@ _CONTACT = re.compile(
     r"|\b\d{1,3}(?:\.\d{1,3}){3}\b",
     re.IGNORECASE,
 )
+_CONTACT_CUE = re.compile(r"@|\.[a-z]|[(\[]at[)\]]|://|http|www")
 _NUMBER = re.compile(
     r"\b\d{3}-\d{2}-\d{4}\b|\b(?:mrn|ssn|medical record|social security|record (?:no|number|#)|(?:account|acct|member|policy|chart|"
     r"license|licence|plate|serial|case|study|visit|patient) ?(?:id|no\.?|number|#)|dob|date of birth|(?-i:ID))\b[ :#.]*\W*(?=[\w-]*\d)"
     r"|\b(?:mrn|ssn|dob)\b|\bborn (?:on|in) |(?<![\d.,])\d{6,}\b|\b[A-Z]{1,3}-?\d{5,}\b|#\s?\d{3,}",
     re.IGNORECASE,
 )
+_NUMBER_WORDS = frozenset({"mrn", "ssn", "dob", "born"})
 _PLACE = re.compile(
     r"\b\d{2,5} \w+ (?:street|avenue|boulevard|lane)\b"
     r"|\b(?:room|rm|apartment|apt|suite|unit|bed)\b\.?\s*(?:#|no\.?\s|number\s)?\s?[a-z]?-?\d\w*"
-    r"|(?<![\d.,$/-])\d{5}(?:-\d{4})?\b(?! (?:steps|mg|iu|units))|\bp\.?o\.? box\b|\bzip(?: code)?\b",
+    r"|(?<![\d.,$/-])\d{5}(?:-\d{4})?\b(?! (?:steps|mg|iu|units))|\bp\.?o\.? box\b",
     re.IGNORECASE,
 )
 _STATE = "A[LKZR]|C[AOT]|DE|FL|GA|HI|I[DLNA]|K[SY]|LA|M[EDAINSOT]|N[EVHJMYCD]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[TA]|W[AVIY]"
@@ -92,23 +93,38 @@ _CASED_PLACE = re.compile(
     hint='Name nobody and no place; write "the patient", "daughter", "the clinic".',
 )
 def name(plan: Plan, text: str, _mentions: tuple[Mention, ...], context: Context) -> Iterable[Issue]:
+    first = _SUBJECT.match(text) or _CAPITALISED.match(text)
+    if first and _unknown_first(first, context):
+        return (_name(first),)
+    if not has_inner_capital(text):
+        return ()
     for title in _TITLE.finditer(text):
         if title[1].lower() not in context.known:
             return (_name(title),)
     if bad := _INITIALS.search(text):
         return (_name(bad),)
-    if (subject := _SUBJECT.match(text)) and subject[1].lower() not in context.known:
-        return (_name(subject),)
+    planned = f"{plan.phrase} {plan.name}".lower()
     for word in _CAPITALISED.finditer(text):
-        lowered = word[1].lower()
-        if lowered in GIVEN_NAMES and lowered not in context.known:
+        if _unknown(word, text, planned, context):
             return (_name(word),)
-        if lowered in context.known or _FIRST_WORDS.search(text, 0, word.start()):
-            continue
-        if lowered in plan.phrase.lower() or lowered in plan.name.lower() or _TEST_AFTER.match(text, word.end(1)):
-            continue
-        return (_name(word),)
     return ()
+
+
+def _unknown_first(first: re.Match[str], context: Context) -> bool:
+    """A first word is a name when it is a given name, or when it says or feels something and is no known word."""
+    word = first[1].lower()
+    return word not in context.known and (first.re is _SUBJECT or word in GIVEN_NAMES)
+
+
+def _unknown(word: re.Match[str], text: str, planned: str, context: Context) -> bool:
+    lowered = word[1].lower()
+    if lowered in context.known:
+        return False
+    if lowered in GIVEN_NAMES:
+        return True
+    if _FIRST_WORDS.search(text, 0, word.start()) or lowered in planned:
+        return False
+    return not _TEST_AFTER.match(text, word.end(1))
 
 
 def _name(match: re.Match[str]) -> Issue:
@@ -121,7 +137,12 @@ def _name(match: re.Match[str]) -> Issue:
     hint='Say times as spans ("six months ago", "over the past year"), never as dates.',
 )
 def date(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
-    if bad := _DATE.search(text) or _MONTH_ALONE.search(text) or _DAY.search(text):
+    bad = None
+    if has_figure(text):
+        bad = _DATE.search(text) or _DAY.search(text)
+    if not bad and has_inner_capital(text):
+        bad = _MONTH_ALONE.search(text)
+    if bad:
         return (found("identifier-date", f"looks like a date: {excerpt(bad[0])}", bad.span()),)
     return ()
 
@@ -132,6 +153,8 @@ def date(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Conte
     hint="Leave out telephone numbers and addresses.",
 )
 def contact(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
+    if not (has_figure(text) or _CONTACT_CUE.search(text)):
+        return ()
     if bad := _CONTACT.search(text):
         return (found("identifier-contact", f"looks like a contact: {excerpt(bad[0])}", bad.span()),)
     return ()
@@ -143,6 +166,8 @@ def contact(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Co
     hint="Leave out every number that names a person or a record.",
 )
 def number(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
+    if not (has_figure(text) or not _NUMBER_WORDS.isdisjoint(vocabulary(text))):
+        return ()
     if bad := _NUMBER.search(text):
         return (found("identifier-number", f"looks like a record number: {excerpt(bad[0])}", bad.span()),)
     return ()
@@ -154,7 +179,10 @@ def number(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Con
     hint='Leave out addresses, rooms and names of institutions; write "the clinic" or "the facility".',
 )
 def place(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
-    if bad := _PLACE.search(text) or _CASED_PLACE.search(text):
+    bad = _PLACE.search(text) if has_figure(text) else None
+    if not bad and has_inner_capital(text):
+        bad = _CASED_PLACE.search(text)
+    if bad:
         return (found("identifier-place", f"looks like a place: {excerpt(bad[0])}", bad.span()),)
     return ()
 

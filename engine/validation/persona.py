@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from engine.validation.ages import stated_ages
-from engine.validation.form import excerpt, outside_quotes
+from engine.validation.reading import excerpt, has_figure, outside_quotes, vocabulary
 from engine.validation.rule import found, rule
 from engine.validation.vocabulary import RELATIONS, SEX_OF_RELATION
 from ontology.mention import Assertion, Informant
@@ -40,6 +40,10 @@ _SEX_SUBJECT = re.compile(
     rf"|\d\s?-?(?:yo?|y/o)?\s?(?P<word6>[MF])\b",
     re.IGNORECASE,
 )
+_SEXED_WORDS = {  # for a patient of that sex, what may contradict
+    "female": frozenset("man gentleman male he him his himself father dad husband".split()),  # noqa: SIM905 - as in `vocabulary`
+    "male": frozenset("woman lady female she her hers herself mother mom wife".split()),  # noqa: SIM905 - same
+}
 _MALE_WORDS = {"man", "gentleman", "male", "m"}
 _PRONOUN = re.compile(r"(?<![\w'’])(he|him|his|himself|she|her|hers|herself)(?![\w-])", re.IGNORECASE)
 _MALE_PRONOUNS = {"he", "him", "his", "himself"}
@@ -117,6 +121,8 @@ def age_contradicted(plan: Plan, text: str, _mentions: tuple[Mention, ...], _con
 )
 def sex_contradicted(plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
     sex = plan.persona.traits["sex"]
+    if _SEXED_WORDS[sex].isdisjoint(vocabulary(text)) and not has_figure(text):
+        return ()
     place = _contradicting_word(text, sex) or _contradicting_pronoun(outside_quotes(text), sex)
     if place is None:
         return ()
@@ -173,6 +179,8 @@ def _names_patient(text: str, end: int) -> bool:
     needs=("concept",),
 )
 def relation_contradicted(plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
+    if RELATIONS.keys().isdisjoint(vocabulary(text)):
+        return ()
     for match in _REPORTER.finditer(text):
         group = match.lastgroup or "who"
         said = Informant(RELATIONS[match[group].lower()])
