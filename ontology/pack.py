@@ -7,9 +7,18 @@ fact names its `source`, an id in `sources.csv` (published; second-hand ones are
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import csv
+import hashlib
+import io
+import tomllib
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
 
 from ontology.concept import Cui
+from ontology.errors import ConfigError, UnknownConcept
+from ontology.issue import Issue, Severity
 
 __all__ = [
     "Assumption",
@@ -250,3 +259,120 @@ class Pack:
     requirements: tuple[Requirement, ...]
     facts: tuple[Fact, ...]
     system_prompt: str = ""
+    _index: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
+
+    def concept(self, cui: str) -> PackConcept:
+        """The concept; UnknownConcept names the nearest ones."""
+        return self._found("concepts", "cui", cui)
+
+    def label(self, label: str) -> Label:
+        """The label; UnknownConcept names the nearest ones."""
+        return self._found("labels", "id", label)
+
+    def phrases_of(self, cui: str, form: str | None = None, register: str | None = None) -> tuple[Phrase, ...]:
+        """The ways to say a concept, of one form and register where asked."""
+        if "phrases" not in self._index:
+            by_cui: dict[str, list[Phrase]] = {}
+            for phrase in self.phrases:
+                by_cui.setdefault(phrase.cui, []).append(phrase)
+            self._index["phrases"] = by_cui
+        found: list[Phrase] = self._index["phrases"].get(cui, [])
+        return tuple(p for p in found if form in (None, p.form) and register in (None, p.register))
+
+    def _found(self, table: str, key: str, value: str) -> Any:
+        if table not in self._index:
+            self._index[table] = {getattr(row, key): row for row in getattr(self, table)}
+        rows = self._index[table]
+        if value not in rows:
+            near = ", ".join(f"{k} {rows[k].name}" for k in get_close_matches(value, rows, 3, 0.4))
+            raise UnknownConcept(
+                f"{value!r} is none of the {table} of the pack {self.id}" + (f"; nearest: {near}" if near else "")
+            )
+        return rows[value]
+
+
+TABLES: dict[str, type[Any]] = {
+    "sources": Source,
+    "assumptions": Assumption,
+    "labels": Label,
+    "concepts": PackConcept,
+    "phrases": Phrase,
+    "frames": Frame,
+    "examples": Example,
+    "stages": Stage,
+    "demographics": Demographic,
+    "risk_factors": RiskFactor,
+    "exposures": Exposure,
+    "modifiers": Modifier,
+    "requirements": Requirement,
+    "facts": Fact,
+}
+"""The tables of a pack: `NAME.csv` holds rows of the type."""
+
+
+def load_pack(path: str | Path | None = None) -> Pack:
+    """Reads a pack from a folder (default: the shipped `alzheimer`); ConfigError carries every problem at once.
+
+    >>> load_pack().diagnosis
+    'C0002395'
+    """
+    folder = Path(__file__).parent / "packs" / "alzheimer" if path is None else Path(path)
+    pack, issues = check_pack(folder)
+    if pack is None or any(issue.severity is Severity.ERROR for issue in issues):
+        raise ConfigError(f"the pack {folder} cannot be used", issues)
+    return pack
+
+
+def check_pack(path: str | Path) -> tuple[Pack | None, tuple[Issue, ...]]:
+    """A pack and everything that is wrong with it; no pack where it cannot be read at all."""
+    folder = Path(path)
+    issues: list[Issue] = []
+    digest = hashlib.sha256()
+    texts: dict[str, str] = {}
+    for name in ("pack.toml", *(f"{table}.csv" for table in TABLES), "course.csv", "prompts/system.txt"):
+        try:
+            texts[name] = (folder / name).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            issues.append(Issue(Severity.ERROR, "unreadable", f"cannot be read: {error}", name))
+            continue
+        digest.update(f"{name}\0{texts[name]}\0".encode())
+    if issues:
+        return None, tuple(issues)
+    rows = {name: _rows(texts[f"{name}.csv"], kind, f"{name}.csv", issues) for name, kind in TABLES.items()}
+    course = {row["cui"]: row for row in csv.DictReader(io.StringIO(texts["course.csv"]))}
+    rows["concepts"] = [_with_course(concept, course.get(concept.cui)) for concept in rows["concepts"]]
+    head = tomllib.loads(texts["pack.toml"])
+    pack = Pack(
+        **{key: head[key] for key in ("id", "name", "version", "diagnosis")},
+        fingerprint=digest.hexdigest(),
+        **{name: tuple(found) for name, found in rows.items()},
+        system_prompt=texts["prompts/system.txt"].strip(),
+    )
+    return pack, tuple(issues)
+
+
+def _rows(text: str, kind: type[Any], where: str, issues: list[Issue]) -> list[Any]:
+    from pydantic import TypeAdapter, ValidationError
+
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
+    optional = {f.name for f in fields(kind) if f.default is None}
+    found = []
+    reader = csv.DictReader(io.StringIO(text), strict=True)
+    for row in reader:
+        values = {key: value for key, value in row.items() if not (value == "" and key in optional)}
+        try:
+            found.append(adapter.validate_python(values))
+        except ValidationError as error:
+            for detail in error.errors():
+                place = ".".join(str(part) for part in detail["loc"])
+                issues.append(
+                    Issue(Severity.ERROR, "bad-value", f"{place}: {detail['msg']}", f"{where}:{reader.line_num}")
+                )
+    return found
+
+
+def _with_course(concept: PackConcept, row: dict[str, str] | None) -> PackConcept:
+    if row is None:
+        return concept
+    ever = float(row["ever"]) if row["ever"] else None
+    return replace(concept, stage=row["stage"], ever=ever, remits=row["remits"] == "true")
