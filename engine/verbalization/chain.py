@@ -45,7 +45,7 @@ class Decoding:
 
 SERVER = Decoding()
 """For servers of one's own (vLLM, Ollama)."""
-LOCAL = Decoding(temperature=0.5, max_tokens=48, stop=("\n",), candidates=3, timeout=60.0, concurrency=4, retries=0)
+LOCAL = Decoding(temperature=0.5, max_tokens=48, stop=("\n", ","), candidates=3, timeout=60.0, concurrency=4, retries=0)
 """For the small local model: see `benchmarks/verbalize.py` for what was measured."""
 
 
@@ -87,6 +87,7 @@ class ChainVerbalizer:
         for attempt in range(self.decoding.candidates):
             if not waiting:
                 break
+            waiting.sort(key=lambda i: self._prefix(requests[i]))
             answers = self._ask([requests[i] for i in waiting], attempt)
             for i, answer in zip(waiting, answers, strict=True):
                 wrong = 999 if isinstance(answer, ModelError) else len(faults(requests[i], answer, self._pack))
@@ -106,6 +107,10 @@ class ChainVerbalizer:
         close, self._close = self._close, None
         if close is not None:
             close()
+
+    def _prefix(self, request: Request) -> str:
+        """What stands before the plan: requests that share it are asked one after the other, for the server's cache."""
+        return "\n".join(text for _, text in messages(request, self._pack, self.form)[: 1 + 2 * self.form.examples])
 
     def _ask(self, requests: Sequence[Request], attempt: int) -> list[str | ModelError]:
         try:
@@ -182,6 +187,8 @@ def _read(message: AIMessage, start: str) -> str | ModelError:
     text = str(message.text)
     if start and not text.startswith(start):
         text = f"{start}{text}" if text[:1].isspace() else f"{start} {text}"
+    if start and text.strip() and text.rstrip()[-1] not in ".!?":
+        text = f"{text.rstrip()}."  # a stop at the end of the first clause
     return parse(text)
 
 

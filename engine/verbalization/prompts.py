@@ -20,8 +20,6 @@ from ontology.errors import ModelError
 from ontology.mention import Assertion, Informant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from engine.plan import Plan
     from engine.verbalization.port import Request
     from ontology.pack import Example, Pack
@@ -106,13 +104,21 @@ def opening(request: Request) -> str:
     plan = request.plan
     if not plan.phrase:
         return ""
-    he, his, _ = _pronouns(plan)
-    choices = _OPENINGS.get((plan.assertion.value, plan.informant.kind, _GROUPS.get(plan.entity, "sign")), ())
-    fill = {"He": he.capitalize(), "he": he, "His": his.capitalize(), "his": his, "who": plan.informant.value}
-    ready = [text.format(**fill) for text in choices]
+    he, his, man = _pronouns(plan)
+    key = (plan.assertion.value, plan.informant.kind)
+    choices = _OPENINGS.get((*key, _GROUPS.get(plan.entity, "sign"))) or _OPENINGS.get((*key, "sign"), ())
+    fill = {
+        "He": he.capitalize(),
+        "he": he,
+        "His": his.capitalize(),
+        "his": his,
+        "who": plan.informant.value,
+        "man": man,
+    }
+    if plan.age is not None and plan.age < _OLDEST + 1:
+        fill["age"] = str(int(plan.age))
+    ready = [text.format(**fill) for text in choices if "age" in fill or "{age}" not in text]
     fresh = [text for text in ready if not request.previous.startswith(text)] or ready
-    if plan.informant in {Informant.CAREGIVER, Informant.FAMILY, Informant.FRIEND} and not fresh:
-        return f"{fill['His']} {plan.informant}"
     return random.Random(request.seed).choice(fresh) if fresh else ""  # noqa: S311 -- words, not secrets
 
 
@@ -145,7 +151,8 @@ def _full(plan: Plan) -> str:
 def _brief(plan: Plan) -> str:
     if not plan.phrase:
         return f"Write one sentence of a clinic note about this: {_clean(plan.definition, 300)}"
-    return _lines(plan.phrase, plan.assertion, plan.informant.value, _pronouns(plan)[0], _since(plan))
+    time = "" if _GROUPS.get(plan.entity, "function") != "function" else _since(plan)
+    return _lines(plan.phrase, plan.assertion, plan.informant.value, _pronouns(plan)[0], time)
 
 
 def _lines(phrase: str, assertion: Assertion, informant: str, pronoun: str, time: str) -> str:
@@ -302,30 +309,44 @@ _NEGATION = re.compile(
     r"\b(?:no|not|nor|never|none|without|denies|denied|deny|denying|negative|absent)\b|n't\b", re.IGNORECASE
 )
 _MALE, _FEMALE = frozenset({"he", "his", "him", "himself"}), frozenset({"she", "her", "hers", "herself"})
-_WORDS = 32
+_STRANGE = frozenset({"i", "my", "me", "our", "they", "their", "them", "those", "your", "you"})
+_SPAN = re.compile(r"\b(\w+)[ -](day|week|month|year)s?\b")
+_ONE = {"a": "one", "an": "one", "past": "one", "last": "one", "the": "one", "1": "one"}
+_WORDS, _TAIL = 26, 10
 
 
 def faults(request: Request, text: str, pack: Pack) -> tuple[str, ...]:
-    """What is plainly wrong with a sentence, by comparing words: `phrase`, `end`, `long`, `sex`, `assertion`, `informant`,
-    `example`, `loop`, `same`. It chooses among candidates of a small model and replaces no validation.
+    """What is plainly wrong with a sentence, by comparing words. It chooses among the candidates of a small model and
+    replaces no validation. Codes: `phrase`, `end`, `long`, `tail`, `far`, `verb`, `sex`, `strange`, `assertion`, `informant`,
+    `digits`, `time`, `example`, `loop`, `same`.
     """
     plan, lower = request.plan, text.lower()
     if not plan.phrase:
         return () if text.endswith((".", "!", "?")) else ("end",)
+    phrase = plan.phrase.lower()
     words = re.findall(r"[a-z'-]+", lower)
-    rest = lower.replace(plan.phrase.lower(), " ")
-    sex = plan.persona.traits.get("sex", "")
-    wrong_sex = {"male": _FEMALE, "female": _MALE}.get(sex, frozenset())
+    before, found, after = lower.partition(phrase)
+    start = opening(request).lower()
+    between = before.removeprefix(start) if before.startswith(start) else ""
+    rest = f"{before} {after}"
     negated = bool(_NEGATION.search(rest))
+    wrong_sex = {"male": _FEMALE, "female": _MALE}.get(plan.persona.traits.get("sex", ""), frozenset())
     trigrams = [tuple(words[i : i + 3]) for i in range(len(words) - 2)]
-    leaked = _leaks(rest, (e.phrase for e in pack.examples if e.phrase.lower() not in plan.phrase.lower()))
+    planned = {_span(m) for m in _SPAN.finditer(_since(plan))}
+    leaked = any(e.phrase and e.phrase.lower() in rest and e.phrase.lower() not in phrase for e in pack.examples)
     checks = {
-        "phrase": lower.count(plan.phrase.lower()) != 1,
+        "phrase": not found or phrase in after or bool(re.match(r"\w", after)),
         "end": not text.endswith("."),
         "long": len(words) > _WORDS,
+        "tail": len(after.split()) > _TAIL,
+        "far": len(between.split()) > 2,  # noqa: PLR2004 -- an article and an adjective
+        "verb": not between.strip() and bool(re.match(r" (?:is|are|was|were|has|have)\b", after)) and bool(start),
         "sex": bool(wrong_sex & set(words)),
+        "strange": bool(_STRANGE & set(words)),
         "assertion": (plan.assertion is Assertion.ABSENT) != negated and plan.assertion in {"present", "absent"},
         "informant": plan.informant.kind == "other" and plan.informant.value not in words,
+        "digits": bool(re.search(r"\d", rest.removeprefix(start))),
+        "time": not {_span(m) for m in _SPAN.finditer(rest.removeprefix(start))} <= planned,
         "example": leaked or any(text == e.text for e in pack.examples),
         "loop": len(set(trigrams)) < len(trigrams),
         "same": text == request.previous,
@@ -333,24 +354,31 @@ def faults(request: Request, text: str, pack: Pack) -> tuple[str, ...]:
     return tuple(code for code, wrong in checks.items() if wrong)
 
 
-def _leaks(text: str, phrases: Iterable[str]) -> bool:
-    return any(phrase and phrase.lower() in text for phrase in phrases)
+def _span(match: re.Match[str]) -> tuple[str, str]:
+    return _ONE.get(match[1], match[1]), match[2]
 
 
 # ---- opening words: (assertion, kind of informant, group of entity types)
 
-_GROUPS = {"function": "function", "test": "test", "treatment": "treatment", "coping": "coping"}
+_GROUPS = {
+    "function": "function",
+    "test": "test",
+    "treatment": "treatment",
+    "coping": "coping",
+    "diagnosis": "diagnosis",
+}
 _OPENINGS: dict[tuple[str, str, str], tuple[str, ...]] = {
     ("present", "clinician", "sign"): (
         "{He} now has",
         "On examination {he} shows",
         "Exam is notable for",
-        "On interview there is",
         "At this visit {he} has",
-        "The patient presents with",
+        "{He} presents with",
         "Clinical course is marked by",
         "Assessment today confirms",
-        "The patient continues to have",
+        "{He} continues to have",
+        "This {age}-year-old {man} has",
+        "This {age}-year-old {man} presents with",
     ),
     ("present", "patient", "sign"): (
         "{He} reports",
@@ -396,9 +424,8 @@ _OPENINGS: dict[tuple[str, str, str], tuple[str, ...]] = {
     ("possible", "clinician", "sign"): (
         "Findings suggest possible",
         "There may be",
-        "Possible",
         "{He} may have",
-        "Question of",
+        "There is a question of",
     ),
     ("possible", "patient", "sign"): (
         "{He} thinks {he} may have",
@@ -410,7 +437,11 @@ _OPENINGS: dict[tuple[str, str, str], tuple[str, ...]] = {
         "{His} {who} thinks there may be",
         "{His} {who} wonders about possible",
     ),
-    ("historical", "clinician", "sign"): ("{He} has a past history of", "History of", "Past history is notable for"),
+    ("historical", "clinician", "sign"): (
+        "{He} has a past history of",
+        "{He} has a history of",
+        "Past history is notable for",
+    ),
     ("historical", "patient", "sign"): ("{He} reports a past history of", "Patient reports a history of"),
     ("historical", "other", "sign"): ("{His} {who} reports a past history of", "{His} {who} gives a history of"),
     ("family", "clinician", "sign"): (
@@ -423,7 +454,115 @@ _OPENINGS: dict[tuple[str, str, str], tuple[str, ...]] = {
         "{His} {who} reports a family history of",
         "{His} {who} describes a family history of",
     ),
-    ("hypothetical", "clinician", "sign"): ("Call the clinic if", "Return to clinic if", "Monitor for"),
-    ("hypothetical", "patient", "sign"): ("{He} was told to return if", "Patient was told to call if"),
-    ("hypothetical", "other", "sign"): ("{His} {who} was asked to call if", "{His} {who} was told to return if"),
+    ("hypothetical", "clinician", "sign"): (
+        "Call the clinic if there is",
+        "Return to clinic in case of",
+        "{He} should return if there is",
+    ),
+    ("hypothetical", "patient", "sign"): ("{He} was told to return if there is", "Patient was told to call in case of"),
+    ("hypothetical", "other", "sign"): (
+        "{His} {who} was asked to call if there is",
+        "{His} {who} was told to return in case of",
+    ),
+    ("present", "clinician", "function"): (
+        "{He} now has",
+        "Functional review shows",
+        "At this visit there is",
+        "Assessment today confirms",
+        "Functional status is notable for",
+        "{He} now presents with",
+        "This {age}-year-old {man} has",
+    ),
+    ("present", "patient", "function"): ("{He} reports", "Patient reports", "{He} describes", "{He} acknowledges"),
+    ("present", "clinician", "diagnosis"): (
+        "{He} has a diagnosis of",
+        "{He} was diagnosed with",
+        "{He} is followed for",
+        "{He} carries a diagnosis of",
+        "This {age}-year-old {man} has",
+    ),
+    ("present", "patient", "diagnosis"): ("{He} reports a diagnosis of", "Patient reports being diagnosed with"),
+    ("present", "other", "diagnosis"): (
+        "{His} {who} reports a diagnosis of",
+        "{His} {who} reports that {he} was diagnosed with",
+    ),
+    ("present", "clinician", "test"): (
+        "{He} underwent",
+        "Workup included",
+        "{He} completed",
+        "Evaluation included",
+        "The visit included",
+        "{He} was referred for",
+    ),
+    ("present", "patient", "test"): (
+        "{He} reports having had",
+        "{He} reports undergoing",
+        "Patient recalls undergoing",
+        "{He} says {he} had",
+    ),
+    ("present", "other", "test"): (
+        "{His} {who} reports that {he} underwent",
+        "{His} {who} reports that {he} has had",
+        "{His} {who} was present for",
+    ),
+    ("absent", "clinician", "test"): (
+        "{He} has not had",
+        "{He} has not undergone",
+        "Workup to date has not included",
+        "There has been no",
+    ),
+    ("absent", "patient", "test"): ("{He} denies having had", "{He} denies undergoing", "Patient denies any prior"),
+    ("absent", "other", "test"): ("{His} {who} denies any prior", "{His} {who} reports that {he} has not had"),
+    ("present", "clinician", "treatment"): (
+        "{He} continues",
+        "{He} receives",
+        "Treatment includes",
+        "Current treatment includes",
+        "The plan is to continue",
+        "{He} is currently receiving",
+    ),
+    ("present", "patient", "treatment"): (
+        "{He} reports starting",
+        "Patient reports continuing",
+        "{He} reports benefit from",
+        "{He} says {he} receives",
+    ),
+    ("present", "other", "treatment"): (
+        "{His} {who} reports that {he} started",
+        "{His} {who} reports that {he} receives",
+        "{His} {who} says {he} continues",
+    ),
+    ("absent", "clinician", "treatment"): (
+        "{He} has not started",
+        "{He} is not receiving",
+        "{He} does not receive",
+        "{He} is not on",
+    ),
+    ("absent", "patient", "treatment"): ("{He} denies receiving", "{He} denies any use of", "Patient denies current"),
+    ("absent", "other", "treatment"): (
+        "{His} {who} denies any use of",
+        "{His} {who} reports that {he} is not receiving",
+    ),
+    ("present", "clinician", "coping"): (
+        "Coping strategies include",
+        "{He} relies on",
+        "{He} benefits from",
+        "Current supports include",
+        "{He} copes with the help of",
+        "We discussed",
+    ),
+    ("present", "patient", "coping"): (
+        "{He} reports relying on",
+        "{He} reports benefit from",
+        "Patient describes benefit from",
+        "{He} credits",
+    ),
+    ("present", "other", "coping"): (
+        "{His} {who} reports that {he} relies on",
+        "{His} {who} reports benefit from",
+        "{His} {who} credits",
+    ),
+    ("absent", "clinician", "coping"): ("{He} does not use", "{He} has not tried", "There is no", "{He} does not have"),
+    ("absent", "patient", "coping"): ("{He} denies use of", "{He} denies having", "Patient denies any use of"),
+    ("absent", "other", "coping"): ("{His} {who} denies any use of", "{His} {who} reports that {he} does not use"),
 }
