@@ -1,0 +1,69 @@
+"""scispaCy's knowledge-base form: a JSON object a line with concept_id, canonical_name, aliases, types, definition.
+
+What that form does not know (codings, parents, source, lay words) is kept in further fields that scispaCy ignores.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ontology.concept import Coding, Concept, parse_cui
+from ontology.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["read", "write"]
+
+
+def read(path: str | Path) -> Iterator[Concept]:
+    """Concepts, lazily; SourceError names the line that is none."""
+    try:
+        with Path(path).open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    try:
+                        yield _concept(json.loads(line))
+                    except (ValueError, KeyError, TypeError, AttributeError) as error:
+                        raise SourceError(f"not a concept in scispaCy's form: {error}", path, number) from None
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror}", path) from None
+
+
+def _concept(row: dict[str, Any]) -> Concept:
+    lay = tuple(map(str, row.get("lay", ())))
+    name = str(row["canonical_name"])
+    return Concept(
+        cui=parse_cui(row["concept_id"]),
+        name=name,
+        aliases=tuple(s for s in dict.fromkeys(map(str, row.get("aliases", ()))) if s != name and s not in lay),
+        types=tuple(map(str, row.get("types", ()))),
+        definition=str(row.get("definition") or ""),
+        codings=tuple(Coding(str(system), str(code)) for system, code in row.get("codings", ())),
+        parents=tuple(parse_cui(parent) for parent in row.get("parents", ())),
+        source=str(row.get("source", "")),
+        lay=lay,
+    )
+
+
+def write(concepts: Iterable[Concept], path: str | Path) -> int:
+    """Writes one object a line; `read` gives the same concepts back. Returns how many."""
+    count = 0
+    with Path(path).open("w", encoding="utf-8", newline="\n") as file:
+        for concept in concepts:
+            row = {
+                "concept_id": concept.cui,
+                "canonical_name": concept.name,
+                "aliases": [*concept.aliases, *concept.lay],
+                "types": list(concept.types),
+                "definition": concept.definition,
+                "codings": [[coding.system, coding.code] for coding in concept.codings],
+                "parents": list(concept.parents),
+                "source": concept.source,
+                "lay": list(concept.lay),
+            }
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            count += 1
+    return count
