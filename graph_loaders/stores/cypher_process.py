@@ -77,7 +77,8 @@ class CypherProcess:
         nodes: dict[str, list[dict[str, Any]]] = {}
         for node in elements.nodes:
             keys = {"id": node.key} | ({"cui": node.key} if node.label == "Concept" else {})
-            nodes.setdefault(node.label, []).append({**node.properties, **keys})
+            # kglite makes up a name where none is given; null says that there is none
+            nodes.setdefault(node.label, []).append({"name": None, **node.properties, **keys})
         edges: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
         for edge in elements.edges:
             row = {"a": edge.start[1], "b": edge.end[1], "p": {**edge.properties, "key": edge.key}}
@@ -114,6 +115,9 @@ class CypherProcess:
             raise _slow(wait if slow is None else slow) from None
         except OSError:
             line = b""
+        except BaseException:  # interrupted: an answer that comes late must not answer the next question
+            self.close()
+            raise
         if not line.endswith(b"\n"):
             words = self._last_words(process)
             if any(b"memory allocation" in line or b"MemoryError" in line for line in self._words):

@@ -17,8 +17,11 @@ __all__ = ["GraphStore"]
 class GraphStore(Protocol):
     """A graph that is kept. Stores are context managers; `close` may be called twice."""
 
-    def write(self, elements: Iterable[Node | Edge]) -> None:
-        """Adds or replaces elements by identity; idempotent; one transaction; Cohort nodes last, as the commit."""
+    def write(self, elements: Iterable[Node | Edge], *, replace: str = "") -> None:
+        """Adds or replaces elements by identity; idempotent; one transaction; Cohort nodes last, as the commit.
+
+        `replace` names a cohort that is dropped in the same transaction: a failing write leaves the old one as it was.
+        """
         ...
 
     def read(self, *, private: bool = False) -> GraphElements:

@@ -171,8 +171,8 @@ class SqliteStore:
                 db.execute("ROLLBACK")
             raise
 
-    def write(self, elements: Iterable[Node | Edge]) -> None:
-        """Adds or replaces elements by identity, all or none, Cohort nodes last.
+    def write(self, elements: Iterable[Node | Edge], *, replace: str = "") -> None:
+        """Adds or replaces elements by identity, all or none, Cohort nodes last; `replace` drops a cohort first.
 
         Raises:
             ConfigError: elements that the schema does not have, every one of them named; nothing is written.
@@ -189,6 +189,7 @@ class SqliteStore:
         last = [(n.label, n.key, _text(n)) for n in batch.nodes if n.label == cohort]
         edges = [(e.type, *e.start, *e.end, e.key, e.properties.get("cohort") or None, _text(e)) for e in batch.edges]
         with self._lock, self._translated("written"), self._transaction() as db:
+            _drop(db, replace)
             db.executemany("INSERT OR REPLACE INTO node VALUES (?, ?, ?)", nodes)
             self._refuse_loose(db, batch)
             db.executemany("INSERT OR REPLACE INTO edge VALUES (?, ?, ?, ?, ?, ?, ?, ?)", edges)
@@ -263,12 +264,7 @@ class SqliteStore:
     def drop(self, cohort: str) -> None:
         """Removes one cohort: its node and every edge that carries its id; nothing happens when there is none."""
         with self._lock, self._translated("changed"), self._transaction() as db:
-            db.execute(
-                "DELETE FROM edge WHERE cohort = :c OR (start_label = 'Cohort' AND start_key = :c)"
-                " OR (end_label = 'Cohort' AND end_key = :c)",
-                {"c": cohort},
-            )
-            db.execute("DELETE FROM node WHERE label = 'Cohort' AND key = ?", (cohort,))
+            _drop(db, cohort)
             self._writes += 1
 
     def close(self) -> None:
@@ -291,6 +287,15 @@ class SqliteStore:
 
     def __repr__(self) -> str:
         return f"SqliteStore({self.path!r})"
+
+
+def _drop(db: sqlite3.Connection, cohort: str) -> None:
+    db.execute(
+        "DELETE FROM edge WHERE cohort = :c OR (start_label = 'Cohort' AND start_key = :c)"
+        " OR (end_label = 'Cohort' AND end_key = :c)",
+        {"c": cohort},
+    )
+    db.execute("DELETE FROM node WHERE label = 'Cohort' AND key = ?", (cohort,))
 
 
 def _text(element: Node | Edge) -> str:

@@ -144,6 +144,15 @@ def test_dropped_is_gone_and_does_not_come_back_with_the_node(store: GraphStore)
     assert store.read() == GraphElements.of([*FACTS, cohort("one")[0]])
 
 
+def test_a_cohort_is_replaced_in_one_step_or_not_at_all(store: GraphStore) -> None:
+    store.write([*FACTS, *cohort("one"), *cohort("two")])
+    with pytest.raises(StoreError, match="has no node"):
+        store.write([Edge("IS_A", ("Concept", "C9999999"), ("Concept", A.key))], replace="one")
+    assert store.read() == GraphElements.of([*FACTS, *cohort("one"), *cohort("two")])
+    store.write(cohort("one", persons=9)[:2], replace="one")
+    assert store.read() == GraphElements.of([*FACTS, *cohort("one", persons=9)[:2], *cohort("two")])
+
+
 def test_a_private_cohort_is_read_only_when_asked_for(store: GraphStore) -> None:
     hidden = cohort("ward", private=True)
     store.write([*FACTS, *hidden])
@@ -240,6 +249,12 @@ def test_every_property_of_every_element_can_be_queried(store: GraphStore) -> No
             key=edge.key,
         )
         assert rows == [{"key": edge.key, **edge.properties}]
+
+
+def test_a_missing_property_is_null(store: GraphStore) -> None:
+    store.write([Node("Concept", "C0000001"), Node("Stage", "stage:mild", {"ordinal": 1})])
+    assert store.query("MATCH (n:Concept) RETURN n.name AS name, n.definition AS d") == [{"name": None, "d": None}]
+    assert store.query("MATCH (n:Stage) RETURN n.name AS name, n.ordinal AS o") == [{"name": None, "o": 1}]
 
 
 def test_edges_between_the_same_nodes_are_all_there(store: GraphStore) -> None:
@@ -572,6 +587,23 @@ def test_an_engine_that_dies_during_a_query_is_a_retryable_error() -> None:
         timer.join()
         assert caught.value.retryable
         assert store.query("MATCH (n) RETURN count(n) AS n") == [{"n": 60}]
+
+
+def test_an_interrupted_query_does_not_answer_the_next_one() -> None:
+    import signal
+    import threading
+
+    nodes = [Node("Concept", f"C{i:07d}") for i in range(60)]
+    edges = [Edge("IS_A", ("Concept", a.key), ("Concept", b.key)) for a in nodes for b in nodes if a is not b]
+    with SqliteStore() as store:
+        store.write([*nodes, *edges])
+        store.query("RETURN 1 AS x")
+        timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            store.query("MATCH (a)-[*]->(b) RETURN count(b)", timeout=5)
+        timer.join()
+        assert store.query("RETURN 7 AS x") == [{"x": 7}]
 
 
 def test_the_engine_works_from_any_folder_with_a_hostile_environment(tmp_path: Path) -> None:
