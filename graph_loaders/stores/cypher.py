@@ -57,6 +57,9 @@ _BEFORE_BRACKET = frozenset(
 )
 """Reading words after which a bracket may open."""
 
+_ALSO_NAMES = frozenset({"END", "IN"})
+"""Keywords that the schema has as a label or type."""
+
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\n]+)
     |(?P<comment>//[^\n]*|/\*.*?\*/)
@@ -97,7 +100,19 @@ def guard(cypher: str, params: Mapping[str, Any]) -> str:
         raise QueryRefused(f"a query starts with {', '.join(sorted(FIRST_WORDS))}, not with {found}")
     _judge(code, params)
     _judge_parameters(params)
-    return "".join(" " if kind == "comment" else text for kind, text, _ in tokens).strip()
+    return _again(tokens)
+
+
+def _again(tokens: list[tuple[str, str, int]]) -> str:
+    """The text of the tokens; labels and types that are also keywords go into backticks, which Neo4j does not ask for."""
+    parts, last = [], ""
+    for kind, text, _ in tokens:
+        if kind == "word" and last in {":", "|"} and text.upper() in _ALSO_NAMES:
+            parts.append(f"`{text}`")
+        else:
+            parts.append(" " if kind == "comment" else text)
+        last = last if kind in {"space", "comment"} else text
+    return "".join(parts).strip()
 
 
 def _tokens(cypher: str) -> list[tuple[str, str, int]]:

@@ -46,12 +46,12 @@ def _filled(request: dict[str, Any]) -> Any:
     graph = kglite.KnowledgeGraph()
     for label, rows in request["nodes"].items():
         for i in range(0, len(rows), _BATCH):
-            graph.cypher(f"UNWIND $rows AS r CREATE (n:{label}) SET n += r", params={"rows": rows[i : i + _BATCH]})
+            graph.cypher(f"UNWIND $rows AS r CREATE (n:`{label}`) SET n += r", params={"rows": rows[i : i + _BATCH]})
     for kind, start, end, rows in request["edges"]:
         for i in range(0, len(rows), _BATCH):
             graph.cypher(
-                f"UNWIND $rows AS r MATCH (a:{start} {{id: r.a}}), (b:{end} {{id: r.b}}) "
-                f"CREATE (a)-[e:{kind}]->(b) SET e += r.p",
+                f"UNWIND $rows AS r MATCH (a:`{start}` {{id: r.a}}), (b:`{end}` {{id: r.b}}) "
+                f"CREATE (a)-[e:`{kind}`]->(b) SET e += r.p",
                 params={"rows": rows[i : i + _BATCH]},
             )
     graph.read_only(True)  # noqa: FBT003 -- kglite's signature

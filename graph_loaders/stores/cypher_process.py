@@ -137,7 +137,8 @@ class CypherProcess:
         code = process.wait()
         if self._listener is not None:
             self._listener.join(_GRACE)
-        said = b"".join(self._words).decode(errors="replace").strip().splitlines()
+        lines = b"".join(self._words).decode(errors="replace").splitlines()
+        said = [line.strip() for line in lines if line.strip(" ^~")]
         self.close()
         return f"exit code {code}" + (f": {said[-1][:200]}" if said else "")
 

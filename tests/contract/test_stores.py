@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from graph_loaders.elements import Edge, GraphElements, Node
+from graph_loaders.schema import EDGES, NODES
 from graph_loaders.stores import SqliteStore, open_store
 from graph_loaders.stores.sqlite_store import APPLICATION_ID, FORMAT_VERSION
 from ontology.errors import ConfigError, QueryRefused, SourceError, StoreError
@@ -255,6 +256,21 @@ def test_a_missing_property_is_null(store: GraphStore) -> None:
     store.write([Node("Concept", "C0000001"), Node("Stage", "stage:mild", {"ordinal": 1})])
     assert store.query("MATCH (n:Concept) RETURN n.name AS name, n.definition AS d") == [{"name": None, "d": None}]
     assert store.query("MATCH (n:Stage) RETURN n.name AS name, n.ordinal AS o") == [{"name": None, "o": 1}]
+
+
+def test_every_label_and_type_of_the_schema_can_be_filled_and_queried(store: GraphStore) -> None:
+    nodes = {label: Node(label, f"the {label}") for label in NODES}
+    edges = [
+        Edge(kind, (shape.starts[0], f"the {shape.starts[0]}"), (shape.ends[-1], f"the {shape.ends[-1]}"))
+        for kind, shape in EDGES.items()
+    ]
+    store.write([*nodes.values(), *edges])
+    for label in NODES:
+        assert store.query(f"MATCH (n:{label}) RETURN n.id AS id") == [{"id": f"the {label}"}]
+    for edge in edges:
+        rows = store.query(f"MATCH (a)-[e:{edge.type}]->(b) RETURN a.id AS a, b.id AS b, type(e) AS type")
+        assert rows == [{"a": edge.start[1], "b": edge.end[1], "type": edge.type}]
+    assert store.query("MATCH ()-[e:IS_A|IN]->() RETURN count(e) AS n") == [{"n": 2}]
 
 
 def test_edges_between_the_same_nodes_are_all_there(store: GraphStore) -> None:
