@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING, Protocol
 
-from engine.verbalization.prompts import parse
+from engine.verbalization.answers import parse
 from ontology.issue import Issue, Severity
 
 if TYPE_CHECKING:

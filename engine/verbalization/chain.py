@@ -13,7 +13,9 @@ from langchain_core.messages import AIMessage, convert_to_messages
 from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_openai import ChatOpenAI
 
-from engine.verbalization.prompts import PromptForm, faults, messages, opening, parse, prompt_id
+from engine.verbalization.answers import faults, parse
+from engine.verbalization.openings import opening
+from engine.verbalization.prompts import PromptForm, messages, prompt_id
 from ontology.errors import ModelError
 
 if TYPE_CHECKING:
