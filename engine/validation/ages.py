@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from engine.validation.reading import has_figure, vocabulary
+
 __all__ = ["StatedAge", "stated_ages"]
 
 _TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
@@ -36,6 +38,7 @@ _OTHER = re.compile(
     re.IGNORECASE,
 )
 _PARTS = {"early": (0, 4), "mid": (3, 7), "middle": (3, 7), "late": (6, 9)}
+_AGE_WORDS = frozenset([*_TENS, *_DECADES, "hundred"])
 _LATE_LIFE = 50  # a decade of life before this is the patient's past ("depression in her thirties")
 _BOUND = {"over", "above", "older than", "past", "at least", "more than"}
 
@@ -68,7 +71,7 @@ def stated_ages(text: str) -> tuple[StatedAge, ...]:
     >>> [(age.low, age.high) for age in stated_ages("The 82-year-old lives with her 60-year-old daughter.")]
     [(82, 82)]
     """
-    if not _CUE.search(text):
+    if not (has_figure(text) or not _AGE_WORDS.isdisjoint(vocabulary(text))) or not _CUE.search(text):
         return ()
     found = []
     for match in _AGE.finditer(text):

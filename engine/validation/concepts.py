@@ -115,14 +115,16 @@ def informant_wrong(plan: Plan, _text: str, mentions: tuple[Mention, ...], conte
 def extra_concept(plan: Plan, text: str, mentions: tuple[Mention, ...], context: Context) -> Iterator[Issue]:
     if plan.cui is None or not mentions:
         return
+    family = context.family(plan.cui)
+    others = [mention for mention in mentions if _is_finding(mention, context) and not _says(mention, family)]
+    if not others:
+        return
     allowed = _allowed(plan, context)
     covered = [(mention.start, mention.end) for mention in planned_mentions(plan, mentions, context)]
     if plan.phrase and (start := text.lower().find(plan.phrase.lower())) >= 0:
         covered.append((start, start + len(plan.phrase)))
-    for mention in mentions:
-        if not _is_finding(mention, context) or _says(mention, allowed):
-            continue
-        if any(mention.start < end and start < mention.end for start, end in covered):
+    for mention in others:
+        if _says(mention, allowed) or any(mention.start < end and start < mention.end for start, end in covered):
             continue
         if context.risk_factors.get(mention.cui) in plan.persona.risk_factors:
             continue

@@ -67,7 +67,9 @@ class Context:
     known: frozenset[str]
     examples: tuple[Copied, ...]
     example_words: frozenset[tuple[str, ...]]
+    example_runs: frozenset[tuple[str, ...]]
     example_shingles: Mapping[tuple[str, ...], tuple[int, ...]]
+    prompt_runs: frozenset[tuple[str, ...]]
     prompt_shingles: frozenset[tuple[str, ...]]
     catalog: Hierarchy
 
@@ -128,7 +130,9 @@ def compile_context(pack: Pack, catalog: Hierarchy, examples: Iterable[Example] 
         known=_known(pack, chosen),
         examples=copied,
         example_words=frozenset(form.words for form in copied),
+        example_runs=frozenset(index),
         example_shingles={shingle: tuple(numbers) for shingle, numbers in index.items()},
+        prompt_runs=shingles(pack.system_prompt, _EXAMPLE_SHINGLE),
         prompt_shingles=shingles(pack.system_prompt, _ECHO_SHINGLE),
         catalog=catalog,
     )

@@ -36,8 +36,11 @@ def copied_example(_plan: Plan, text: str, _mentions: tuple[Mention, ...], conte
     tokens = words(text)
     if len(tokens) >= _LEAST_WORDS and tokens in context.example_words:
         return (found("copied-example", "is an example of the prompt"),)
+    own = shingles(text, _EXAMPLE_SHINGLE)
+    if own.isdisjoint(context.example_runs):
+        return ()
     index = context.example_shingles
-    hits = Counter(number for shingle in shingles(text, _EXAMPLE_SHINGLE) for number in index.get(shingle, ()))
+    hits = Counter(number for shingle in own for number in index.get(shingle, ()))
     for number, count in hits.items():
         size = context.examples[number].size
         if size >= _LEAST_SHINGLES and count >= OVERLAP * size:
@@ -52,6 +55,9 @@ def copied_example(_plan: Plan, text: str, _mentions: tuple[Mention, ...], conte
     needs=("definition",),
 )
 def echo(plan: Plan, text: str, _mentions: tuple[Mention, ...], context: Context) -> Iterable[Issue]:
+    short = shingles(text, _EXAMPLE_SHINGLE)  # already at hand; a long run holds short ones
+    if short.isdisjoint(shingles(plan.definition, _EXAMPLE_SHINGLE)) and short.isdisjoint(context.prompt_runs):
+        return ()
     own = shingles(text, _ECHO_SHINGLE)
     if own.isdisjoint(shingles(plan.definition, _ECHO_SHINGLE)) and own.isdisjoint(context.prompt_shingles):
         return ()

@@ -44,6 +44,12 @@ _META_START = re.compile(
     r"sentence)|informant|assertion|persona|phrase|category|translation|step)(?:\s*\d*)\s*[:=])",
     re.IGNORECASE,
 )
+_META_FIRST = frozenset(
+    """
+    here here's sure certainly of absolutely okay i'm i sentence output answer response example label concept text
+    rewritten revised corrected clinical informant assertion persona phrase category translation step
+    """.split()  # noqa: SIM905 - as in `vocabulary`
+)
 _META_WORDS = frozenset(
     "ai model sentence sentences synthetic planned hope let note word fictional hypothetical".split()  # noqa: SIM905 - as in `vocabulary`
 )
@@ -53,10 +59,11 @@ _META = re.compile(
     r"hypothetical patient)\b",
     re.IGNORECASE,
 )
-_MARKUP = re.compile(
-    r"\*\*|__|^\s*(?:#+ |[-*•] |\d+[.)] |>)|```|`|</?[a-z][^>]*>|\\n|&[a-z]+;|\]\(|\||^\s*[\"“].*[\"”]\s*$"
-)
+_MARKUP = re.compile(r"\*\*|__|`|</?[a-z][^>]*>|\\n|&[a-z]+;|\]\(|\|", re.IGNORECASE)
+_MARKUP_SIGNS = re.compile(r"[*_`<\\&|\]]")
+_MARKUP_START = re.compile(r"\s*(?:#+ |[-*•] |\d+[.)] |>|[\"“][^\"“”]*[\"”]\s*$)")
 _RESIDUE = re.compile(r"[{}\[\]<>]|___|%[sd]\b|\$\w|\bN/A\b")
+_RESIDUE_SIGNS = re.compile(r"[{}\[\]<>_%$/]")
 _RESIDUE_WORDS = frozenset({"todo", "xxx", "tbd", "placeholder", "nan", "lorem"})
 _SECOND_PERSON = re.compile(r"\b(?:you|your|yours|yourself)\b", re.IGNORECASE)
 _FIRST_PERSON = re.compile(
@@ -154,7 +161,8 @@ def ending(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Con
     hint="Write only the sentence of the note, with nothing before or after it.",
 )
 def meta(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
-    bad = _META_START.match(text)
+    tokens = words(text)
+    bad = _META_START.match(text) if tokens and tokens[0] in _META_FIRST else None
     if not bad and not _META_WORDS.isdisjoint(vocabulary(text)):
         bad = _META.search(text)
     if bad:
@@ -168,7 +176,8 @@ def meta(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Conte
     hint="Write plain text without formatting and without quotation marks around it.",
 )
 def markup(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
-    if bad := _MARKUP.search(text):
+    bad = _MARKUP_START.match(text) or (_MARKUP.search(text) if _MARKUP_SIGNS.search(text) else None)
+    if bad:
         return (found("markup", f"formatting: {excerpt(bad[0])}", bad.span()),)
     return ()
 
@@ -179,7 +188,8 @@ def markup(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Con
     hint="Replace every bracket and placeholder with plain words.",
 )
 def residue(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
-    if bad := _RESIDUE.search(text):
+    bad = _RESIDUE.search(text) if _RESIDUE_SIGNS.search(text) else None
+    if bad:
         return (found("residue", f"left over: {excerpt(bad[0])}", bad.span()),)
     if left := _RESIDUE_WORDS.intersection(vocabulary(text)):
         return (found("residue", f"left over: {excerpt(min(left))}"),)

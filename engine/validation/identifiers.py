@@ -65,7 +65,6 @@ _CONTACT = re.compile(
     r"|\b\d{1,3}(?:\.\d{1,3}){3}\b",
     re.IGNORECASE,
 )
-_CONTACT_CUE = re.compile(r"@|\.[a-z]|[(\[]at[)\]]|://|http|www")
 _NUMBER = re.compile(
     r"\b\d{3}-\d{2}-\d{4}\b|\b(?:mrn|ssn|medical record|social security|record (?:no|number|#)|(?:account|acct|member|policy|chart|"
     r"license|licence|plate|serial|case|study|visit|patient) ?(?:id|no\.?|number|#)|dob|date of birth|(?-i:ID))\b[ :#.]*\W*(?=[\w-]*\d)"
@@ -93,8 +92,8 @@ _CASED_PLACE = re.compile(
     hint='Name nobody and no place; write "the patient", "daughter", "the clinic".',
 )
 def name(plan: Plan, text: str, _mentions: tuple[Mention, ...], context: Context) -> Iterable[Issue]:
-    first = _SUBJECT.match(text) or _CAPITALISED.match(text)
-    if first and _unknown_first(first, context):
+    first = _CAPITALISED.match(text)
+    if first and first[1].lower() not in context.known and (first[1].lower() in GIVEN_NAMES or _SUBJECT.match(text)):
         return (_name(first),)
     if not has_inner_capital(text):
         return ()
@@ -108,12 +107,6 @@ def name(plan: Plan, text: str, _mentions: tuple[Mention, ...], context: Context
         if _unknown(word, text, planned, context):
             return (_name(word),)
     return ()
-
-
-def _unknown_first(first: re.Match[str], context: Context) -> bool:
-    """A first word is a name when it is a given name, or when it says or feels something and is no known word."""
-    word = first[1].lower()
-    return word not in context.known and (first.re is _SUBJECT or word in GIVEN_NAMES)
 
 
 def _unknown(word: re.Match[str], text: str, planned: str, context: Context) -> bool:
@@ -153,7 +146,7 @@ def date(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Conte
     hint="Leave out telephone numbers and addresses.",
 )
 def contact(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
-    if not (has_figure(text) or _CONTACT_CUE.search(text)):
+    if not (has_figure(text) or "@" in text or "://" in text or "at)" in text or text.find(".", 0, -2) >= 0):
         return ()
     if bad := _CONTACT.search(text):
         return (found("identifier-contact", f"looks like a contact: {excerpt(bad[0])}", bad.span()),)

@@ -83,6 +83,7 @@ _REPORT = (
     r"raises|remarks?|remarked|thinks?|"
     r"suspects?|has seen|insists?|brought up|has raised|has mentioned|has expressed)"
 )
+_RELATED = frozenset(word for relation in RELATIONS for word in relation.split("-"))
 _KIN = "|".join(sorted(map(re.escape, RELATIONS), key=len, reverse=True))
 _REPORTER = re.compile(
     rf"\b(?P<who>{_KIN})(?:['’]s (?:report|account|words|description)|(?:\s+(?:also|who\s+\w+\s+\w+(?:\s+\w+)?|still"
@@ -179,7 +180,7 @@ def _names_patient(text: str, end: int) -> bool:
     needs=("concept",),
 )
 def relation_contradicted(plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
-    if RELATIONS.keys().isdisjoint(vocabulary(text)):
+    if _RELATED.isdisjoint(vocabulary(text)):
         return ()
     for match in _REPORTER.finditer(text):
         group = match.lastgroup or "who"
