@@ -71,7 +71,7 @@ def log_hazard_ratio(modifier: Modifier) -> tuple[float, float | None]:
     >>> odds = Modifier("id", "risk:smoking", "death", "OR", 3.2, "source", low=2.8, high=3.8, baseline_risk=0.1)
     >>> log_ratio, se = log_hazard_ratio(odds)
     >>> round(math.exp(log_ratio), 2), round(se, 3)
-    (2.89, 0.068)
+    (2.89, 0.067)
     """
     log_ratio = math.log(_hazard_ratio(modifier, modifier.ratio))
     if modifier.se_log is not None:
