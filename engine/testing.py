@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graph_loaders.trajectory import Onset, Persona, StageEntry, Trajectory
-from ontology.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from engine.graph import TrajectoryGraph
     from engine.verbalization.port import Request
     from ontology.concept import Cui
+    from ontology.errors import ModelError
 
 __all__ = ["Scripted", "make_trajectory", "tiny_graph"]
 
@@ -55,8 +55,8 @@ def tiny_graph() -> TrajectoryGraph:
 
 
 def make_trajectory(
-    *onsets: tuple[Cui, float], sex: str = "female", entry: float = 70.0, exit: float = 90.0
-) -> Trajectory:  # noqa: A002 - the word of the field
+    *onsets: tuple[Cui, float], sex: str = "female", entry_age: float = 70.0, exit_age: float = 90.0
+) -> Trajectory:
     """A hand-made trajectory: (CUI, age) pairs in any order.
 
     >>> from ontology.concept import parse_cui
@@ -65,5 +65,11 @@ def make_trajectory(
     """
     begun = tuple(Onset(cui, age, age, "mild") for cui, age in sorted(onsets, key=lambda pair: pair[1]))
     return Trajectory(
-        "hand-made", Persona({"sex": sex}), entry, exit, onsets=begun, stages=(StageEntry("mild", entry),), sampled=True
+        "hand-made",
+        Persona({"sex": sex}),
+        entry_age,
+        exit_age,
+        onsets=begun,
+        stages=(StageEntry("mild", entry_age),),
+        sampled=True,
     )

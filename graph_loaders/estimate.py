@@ -18,7 +18,7 @@ from graph_loaders.elements import Edge
 from graph_loaders.schema import AGE_BANDS, EdgeType, NodeType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -117,15 +117,13 @@ def _rows(
         for o in person.onsets:
             if o.cui in index:
                 onset[index[o.cui]] = o.age
-        for start, end in _intervals(person):
+        for start, end, pieces in _intervals(person):
             before, new = onset <= start, (onset > start) & (onset <= end)
             risk = ~before & np.array([n < 0 or before[n] or bool(new[j]) for j, n in enumerate(needs)])
-            pieces = max(1, math.ceil((end - start) / _PIECE_YEARS))
-            for piece in range(pieces):
-                middle = start + (end - start) * (piece + 0.5) / pieces
+            for number, (years, middle) in enumerate(pieces, 1):
                 features.append(np.array([1.0, (middle - 80) / 10, *fixed, *before.astype(float)]))
-                exposure.append((end - start) / pieces)
-                happened.append(new.astype(float) if piece == pieces - 1 else np.zeros(len(events)))
+                exposure.append(years)
+                happened.append(new.astype(float) if number == len(pieces) else np.zeros(len(events)))
                 at_risk.append(risk.astype(float))
                 ages.append(middle)
     width = 2 + len(traits) + len(risks) + len(events)
@@ -138,11 +136,26 @@ def _rows(
     )
 
 
-def _intervals(person: Trajectory) -> list[tuple[float, float]]:
-    """Between visits; for a person without visits (exactly timed onsets) between onsets."""
-    cuts = person.visits or (person.entry_age, *(o.age for o in person.onsets))
-    ages = sorted({person.entry_age, person.exit_age, *(a for a in cuts if person.entry_age <= a <= person.exit_age)})
-    return list(pairwise(ages))
+def _intervals(person: Trajectory) -> Iterator[tuple[float, float, list[tuple[float, float]]]]:
+    """(start, end, pieces of constant rate as (years, age)): between visits, cut evenly. A person without visits (exactly
+    timed onsets) is cut at onsets and at fixed ages, and a piece has the age of its cell: an age that moved with the
+    onset that ends the piece would bias the slope.
+    """
+    if person.visits:
+        ages = sorted({person.entry_age, person.exit_age, *person.visits})
+        for start, end in pairwise(ages):
+            count = max(1, math.ceil((end - start) / _PIECE_YEARS))
+            years = (end - start) / count
+            yield start, end, [(years, start + years * (piece + 0.5)) for piece in range(count)]
+        return
+    grid = (
+        np.arange(math.floor(person.entry_age / _PIECE_YEARS) + 1, math.ceil(person.exit_age / _PIECE_YEARS))
+        * _PIECE_YEARS
+    )
+    cuts = sorted({person.entry_age, person.exit_age, *(o.age for o in person.onsets), *(float(age) for age in grid)})
+    for start, end in pairwise(cuts):
+        middle = (math.floor((start + end) / 2 / _PIECE_YEARS) + 0.5) * _PIECE_YEARS
+        yield start, end, [(end - start, middle)]
 
 
 def _fit(x: Array, exposure: Array, y: Array, features: Sequence[str]) -> tuple[Array, Array]:

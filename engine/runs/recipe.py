@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from engine.sampling.criteria import Criteria
 from ontology.errors import ConfigError, SourceError
@@ -34,6 +34,8 @@ class Recipe:
     `assertions`: assertion -> weight; empty means the default mix. `attempts`: tries a plan (the first and its repairs).
     `rounds`: plans a slot before the run stops. `graph`, `pack`, `prompt`: fingerprints; `trajectories`: of given ones.
     """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     n: int
     model: str = "template"
@@ -64,9 +66,9 @@ class Recipe:
 
 @cache
 def _adapter() -> Any:
-    from pydantic import ConfigDict, TypeAdapter
+    from pydantic import TypeAdapter
 
-    return TypeAdapter(Recipe, config=ConfigDict(extra="forbid"))
+    return TypeAdapter(Recipe)
 
 
 def as_data(recipe: Recipe) -> dict[str, Any]:

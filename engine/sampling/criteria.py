@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from ontology.concept import Cui
 
@@ -19,6 +20,8 @@ class Criteria:
     concept that must be the first onset. `stage`: a stage that must be reached. `min_onsets`, `max_onsets`: how many onsets.
     `window_years`: length of follow-up from entry.
     """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}  # a misspelt criterion in a recipe is refused
 
     age: tuple[float | None, float | None] = (None, None)
     traits: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+HEAVY = ("spacy", "scispacy", "medspacy", "langchain", "langchain_core", "neo4j", "torch", "pandas", "numba", "rdflib", "kglite")
+
+
+def loaded(statement: str) -> set[str]:
+    code = f"{statement}; import sys; print(*(name for name in {HEAVY!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_import_engine_loads_nothing_heavy():
+    assert loaded("import engine") == set()
+
+
+def test_naming_the_public_functions_loads_nothing_heavy():
+    assert loaded("from engine import open_graph, Settings, Criteria, Record, Issue, DualAlignError, write") == set()
+
+
+def test_the_other_packages_load_nothing_heavy():
+    assert loaded("import ontology, graph_loaders, engine.cli") == set()
+
+
