@@ -40,9 +40,16 @@ _ABBREVIATED = re.compile(
 _WINDOW = 120  # tokens on either side of a concept that may hold its cues
 _REMEMBERED = 65_536
 _CONCEPT, _UNKNOWN, _NUMBER, _OPEN, _CLOSE = "@", "_", "<number>", "^", "$"
+_PARTS = (
+    "assertion",
+    "family",
+    "informant",
+)  # each read by a pass of its own, so that their cues do not hide one another
 _PEOPLE = frozenset(
     f"<{kind}{s}>" for kind in ("kin", "sibling", "elder", "other", "patient", "clinician") for s in ("", "'s")
 )
+_SPEAKING = frozenset(("<says>", "<notes>", "<denies>", "<thinks>", "<suspects>"))
+_APPOSITION = 9  # tokens between a person and the verb
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "‐": "-", "‑": "-", "–": "-", "—": "-"})
 
 
@@ -139,6 +146,7 @@ class Context:
     def _simplify(self, lower: str, tokens: list[str], names: list[str]) -> None:
         words = self._rules.words
         joined = self._rules.joined.sub(_join, lower)
+        first = len(tokens)
         for word in _TOKEN.findall(joined):
             token = words.get(word)
             if token is None:
@@ -146,6 +154,18 @@ class Context:
             if token:
                 tokens.append(token)
                 names.append(word)
+        for at in range(len(tokens) - 2, first, -1):
+            if tokens[at] == "," and tokens[at - 1] in _PEOPLE:
+                end = _apposition(tokens, at)
+                del tokens[at:end], names[at:end]
+
+
+def _apposition(tokens: Sequence[str], comma: int) -> int:
+    """Where "Daughter, who lives with him, reports" goes on with "reports"; `comma` itself where it does not."""
+    for at in range(comma + 1, min(comma + _APPOSITION, len(tokens) - 1)):
+        if tokens[at] in {",", "who"} and tokens[at + 1] in _SPEAKING:
+            return at + 1
+    return comma
 
 
 def _join(match: re.Match[str]) -> str:
@@ -166,7 +186,7 @@ class _Judge:
         self._nlp = spacy.blank("en")
         self._nlp.tokenizer = self._tokenised
         self._passes: dict[str, Any] = {}
-        for part in ("assertion", "informant"):
+        for part in _PARTS:
             component = ConText(self._nlp, rules=None, span_attrs=None, prune_on_target_overlap=True)
             first, *others = (cue for cue in cues if cue.part == part)
             component.add([_rule(first, [{"ORTH": token} for token in first.tokens]), *map(_rule, others)])
@@ -180,10 +200,13 @@ class _Judge:
         doc = self._doc(self._nlp.vocab, words=tokens, sent_starts=[True] + [False] * (len(tokens) - 1))
         places = [index for index, token in enumerate(tokens) if token == _CONCEPT]
         doc.ents = [self._span(doc, place, place + 1, label="CONCEPT") for place in places]
-        assertions = self._reaching(doc, "assertion")
-        informants = self._reaching(doc, "informant")
+        assertions, families, informants = (self._reaching(doc, part) for part in _PARTS)
         return tuple(
-            (_assertion(assertions.get(at, ())), _speaking(at, informants.get(at, ()), tokens)) for at in places
+            (
+                _assertion([*assertions.get(at, ()), *families.get(at, ())]),
+                _speaking(at, informants.get(at, ()), tokens),
+            )
+            for at in places
         )
 
     def _reaching(self, doc: Any, part: str) -> dict[int, list[tuple[str, int, int]]]:
@@ -242,7 +265,7 @@ def read_rules() -> Rules:
     raw = tomllib.loads(resources.files("ontology").joinpath("context_rules.toml").read_text("utf-8"))
     words, informants, compounds = _read_words(raw)
     cues: dict[tuple[str, tuple[str, ...]], Cue] = {}
-    for part, group in [(name, group) for name in ("informant", "assertion") for group in raw[name]]:
+    for part, group in [(name, group) for name in _PARTS for group in raw[name]]:
         for phrase in group["phrases"]:
             for tokens in _spelt(_grouped(phrase, raw["groups"]), words):
                 until = tuple(group.get("until", ()))
@@ -300,8 +323,11 @@ def _spelt(phrase: str, words: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
         skip = bool(optional)
         if item.endswith("?") and len(item) > 1:
             alternatives, skip = [item[:-1]], True
-        choices.append([tuple(words.get(word, word) for word in option.split()) for option in alternatives])
-        if skip:
+        spelt = [
+            tuple(simple for word in option.split() if (simple := words.get(word, word))) for option in alternatives
+        ]
+        choices.append([one for one in spelt if one])  # an alternative of dropped words alone would say too much
+        if skip or not choices[-1]:
             choices[-1].append(())
     for chosen in itertools.product(*choices):
         tokens = tuple(token for token in itertools.chain.from_iterable(chosen) if token)

@@ -28,7 +28,7 @@ __all__ = ["THRESHOLD", "CatalogLinker"]
 THRESHOLD = 0.6
 """Least cosine of 3-grams for a window that already has the words of a string, but for a letter or their order."""
 _CAP = 0.98  # a near string never outranks an exact one
-_NEIGHBOURS = 20  # strings looked at for a window
+_NEIGHBOURS = 50  # strings looked at for a window
 _KEPT = 5  # candidates of a mention
 _REMEMBERED = 100_000  # answers of the index
 _BATCH = 64  # texts looked at together: one call of the index for all their windows
@@ -116,7 +116,9 @@ class _NearTier:
     def add(self, texts: tuple[str, ...], normals: list[Normal], hits: list[list[Hit]]) -> Iterator[list[Hit]]:
         """The hits of each text with those of the near windows among them."""
         windows = [self._worth(text, normal, found) for text, normal, found in zip(texts, normals, hits, strict=True)]
-        self._ask({_said(normal, window) for normal, wanted in zip(normals, windows, strict=True) for window in wanted})
+        self._ask(
+            {_said(normal, one): one.strings for normal, wanted in zip(normals, windows, strict=True) for one in wanted}
+        )
         for normal, wanted, found in zip(normals, windows, hits, strict=True):
             yield self._merged(normal, wanted, found) if wanted else found
         if len(self._known) > _REMEMBERED:
@@ -136,12 +138,17 @@ class _NearTier:
                 kept.append(window)
         return kept
 
-    def _ask(self, said: set[str]) -> None:
-        new = sorted(said - self._known.keys())
+    def _ask(self, said: Mapping[str, tuple[str, ...]]) -> None:
+        """Candidates of each text among the strings that its words may be."""
+        new = sorted(said.keys() - self._known.keys())
         for text, found in zip(new, self._generator(new, _NEIGHBOURS) if new else (), strict=True):
-            scored = [(Cui(one.concept_id), round(min(max(one.similarities), _CAP), 4)) for one in found]
-            best = sorted((pair for pair in scored if pair[1] >= THRESHOLD), key=lambda pair: (-pair[1], pair[0]))
-            self._known[text] = tuple(best[:_KEPT])
+            scores: dict[Cui, float] = {}
+            for one in found:
+                for alias, score in zip(one.aliases, one.similarities, strict=True):
+                    if score >= THRESHOLD and alias in said[text]:
+                        cui = Cui(one.concept_id)
+                        scores[cui] = max(scores.get(cui, 0.0), round(min(score, _CAP), 4))
+            self._known[text] = tuple(sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:_KEPT])
 
     def _merged(self, normal: Normal, windows: list[Window], hits: list[Hit]) -> list[Hit]:
         taken: list[Hit] = []

@@ -21,20 +21,27 @@ if TYPE_CHECKING:
 
 __all__ = ["Nearby", "Window", "common_words", "near"]
 
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
-_SHORTEST = 5  # letters: below, one letter off is mostly another word
+_WORD = re.compile(r"[^\W_]+")
+_BRIDGES = frozenset(
+    "of in with the a an his her their my your for to on at from s".split()
+)  # may come and go within a string
+_BARRIERS = FUNCTION_WORDS - _BRIDGES - {"and", "or", "self"}  # "nausea without vomiting" is not nausea and vomiting
+_NEW, _BARRIER = -1, -2  # in the place of a word's code
+_SHORTEST = 3  # letters of a word that may be misspelt
+_ALONE = 5  # letters of one that is the whole window: shorter ones are mostly other words
 _LONGEST = 8  # words of a window, function words among them
 _BREAK = re.compile(r"[^\w\s'’‘‐‑–-]")  # punctuation ends a window
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A range of a normalised text that may be a string of the catalog; `words` of content, of which one may be misspelt."""
+    """A range of a normalised text that may be one of `strings`; `words` of content, of which one may be misspelt."""
 
     start: int
     end: int
     words: int
     misspelt: bool
+    strings: tuple[str, ...]
 
 
 @lru_cache(maxsize=1)
@@ -74,11 +81,11 @@ class Nearby:
 
     def __init__(self, strings: Iterable[str]) -> None:
         self._codes: dict[str, int] = {}
-        self._bags: set[int] = set()
+        self._bags: dict[int, list[str]] = {}
         for string in strings:
-            words = [word for word in _WORD.findall(string) if word not in FUNCTION_WORDS]
+            words = [word for word in _WORD.findall(string) if word not in _BRIDGES]
             if words:
-                self._bags.add(sum(self._code(word) for word in words))
+                self._bags.setdefault(sum(self._code(word) for word in words), []).append(string)
         self._deleted: dict[str, list[str]] = {}
         for word in self._codes:
             if len(word) >= _SHORTEST - 1 and word.isalpha():
@@ -93,25 +100,23 @@ class Nearby:
             code = self._codes[word] = _mixed(len(self._codes) + 1)
         return code
 
-    def _look_alikes(self, word: str) -> tuple[int, ...]:
-        """Codes of the words of the catalog that `word` may be a misspelling of."""
+    def _look_alikes(self, word: str) -> tuple[tuple[int, bool], ...]:
+        """The words of the catalog that `word` may be a misspelling of: code, and whether the first letter is the same."""
         if len(word) < _SHORTEST or not word.isalpha() or word in common_words():
             return ()
-        found = {
-            other for less in {word, *_without_one(word)} for other in self._deleted.get(less, ()) if near(word, other)
-        }
-        return tuple(self._codes[other] for other in sorted(found))
+        shorter = {word, *_without_one(word)}
+        found = {other for less in shorter for other in self._deleted.get(less, ()) if near(word, other)}
+        return tuple((self._codes[other], other[0] == word[0]) for other in sorted(found))
 
     def windows(self, normal: Normal, text: str) -> Iterator[Window]:
         """The windows worth a look, by `start` and then the longest first."""
         matches = [(match[0], match.start(), match.end()) for match in _WORD.finditer(normal.text)]
-        codes = [0 if word in FUNCTION_WORDS else self._codes.get(word, -1) for word, _, _ in matches]
-        if codes.count(-1) + codes.count(0) == len(codes):
-            maybe = any(self._like(word) for (word, _, _), code in zip(matches, codes, strict=True) if code < 0)
-            if not maybe:
-                return
+        codes = [
+            0 if word in _BRIDGES else _BARRIER if word in _BARRIERS else self._codes.get(word, _NEW)
+            for word, _, _ in matches
+        ]
         for first, code in enumerate(codes):
-            if code:
+            if code > 0 or code == _NEW:
                 yield from self._from(first, matches, codes, normal, text)
 
     def _from(
@@ -127,18 +132,24 @@ class Nearby:
                 continue
             if code > 0:
                 sums = tuple(total + code for total in sums)
+            elif code == _BARRIER or misspelt:
+                break
             else:
-                like = () if misspelt else self._like(matches[place][0])
-                if not like:
-                    break
+                word = matches[place][0]
+                like = self._like(word)
                 misspelt = True
-                sums = tuple(total + other for total in sums for other in like)
+                if count == 0 and len(word) >= _ALONE:
+                    strings = tuple(string for code, same in like if same for string in self._bags.get(code, ()))
+                    found.append(Window(matches[first][1], matches[place][2], 1, misspelt, strings))
+                sums = tuple(total + other for total in sums for other, _ in like)
             count += 1
-            if (misspelt or count > 1) and any(total in self._bags for total in sums):
-                found.append(Window(matches[first][1], matches[place][2], count, misspelt))
+            if count > 1:
+                strings = tuple(string for total in sums for string in self._bags.get(total, ()))
+                found.append(Window(matches[first][1], matches[place][2], count, misspelt, strings))
+            if not sums:
+                break
         for window in reversed(found):
-            start, end = normal.span(window.start, window.end)
-            if not _BREAK.search(text, start, end):
+            if window.strings and not _BREAK.search(text, *normal.span(window.start, window.end)):
                 yield window
 
 
