@@ -1,0 +1,256 @@
+"""Runs on the shipped pack with the real linker: exactly what was asked, through kills, faults and full disks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from engine.runs import Recipe, Run, generate
+from engine.runs.pools import InlinePool
+from engine.runs.worker import Worker
+from engine.testing import Scripted, tiny_graph
+from ontology.errors import BudgetExhausted, ConfigError, ModelError, RunConflict, StoreError
+
+if TYPE_CHECKING:
+    from engine.plan import Plan
+
+FILES = ("records.jsonl", "rejected.jsonl", "manifest.json", "README.md", "recipe.toml")
+
+
+@pytest.fixture(scope="module")
+def graph():
+    with tiny_graph() as opened:
+        yield opened
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in FILES}
+
+
+def test_exactly_the_quotas_come_out(graph, tmp_path):
+    quotas = {"neuropsychiatric": 7, "coping-strategy": 3, "none": 2}
+    with generate(graph, quotas=quotas, seed=3, out=tmp_path / "run") as run:
+        records = list(run)
+    assert Counter(record.label for record in records) == quotas
+    assert [record.slot for record in records] == list(range(12))
+    assert run.report.accepted == 12
+    assert len({record.id for record in records}) == 12
+
+
+def test_every_record_says_where_its_spans_are_and_what_was_planned(graph):
+    for record in generate(graph, 40, seed=5):
+        for span in record.spans:
+            assert record.text[span.start : span.end] == span.text
+        if record.cui:
+            planned = [span for span in record.spans if span.planned]
+            assert planned, record
+            assert record.assertion in {span.assertion for span in planned}
+
+
+def test_memory_and_folder_runs_hold_the_same_records(graph, tmp_path):
+    with generate(graph, 20, seed=9, out=tmp_path / "run") as run:
+        on_disk = list(run)
+    assert list(generate(graph, 20, seed=9)) == on_disk
+    with generate(graph, 20, seed=9, out=tmp_path / "run") as again:
+        assert list(again) == on_disk
+
+
+def test_batches_change_nothing(graph):
+    one = generate(graph, 30, seed=2)
+    one._batch = 1
+    assert list(one) == list(generate(graph, 30, seed=2))
+
+
+def test_two_processes_give_the_bytes_of_one(graph, tmp_path):
+    for name, workers in (("one", 1), ("two", 2)):
+        with generate(graph, 150, seed=4, out=tmp_path / name, workers=workers) as run:
+            list(run)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_load_dataset_opens_the_folder_as_it_stands(graph, tmp_path):
+    datasets = pytest.importorskip("datasets", reason="the hf extra is not installed")
+    with generate(graph, 25, seed=1, out=tmp_path / "run") as run:
+        records = list(run)
+    found = datasets.load_dataset(str(tmp_path / "run"), split="train")
+    assert found["text"] == [record.text for record in records]
+    assert found[0]["spans"][0].keys() >= {"start", "end", "cui", "planned"} if records[0].spans else True
+    assert found.features["age"].dtype == "float64"
+
+
+def test_a_changed_recipe_over_an_old_run_is_refused_with_the_difference(graph, tmp_path):
+    with generate(graph, 6, seed=1, out=tmp_path / "run") as run:
+        list(run)
+    before = contents(tmp_path / "run")
+    with pytest.raises(RunConflict, match="seed: 1 there, 2 asked"):
+        generate(graph, 6, seed=2, out=tmp_path / "run")
+    assert contents(tmp_path / "run") == before
+
+
+def test_a_folder_with_other_files_is_refused(graph, tmp_path):
+    (tmp_path / "letter.txt").write_text("mine")
+    with pytest.raises(RunConflict, match="holds other files"):
+        generate(graph, 6, out=tmp_path)
+
+
+def test_two_writers_of_one_folder_are_refused(graph, tmp_path):
+    with generate(graph, 6, out=tmp_path / "run"), pytest.raises(StoreError, match="another process"):
+        generate(graph, 6, out=tmp_path / "run")
+
+
+@pytest.mark.parametrize("cut", [1, 7, 200, 1500])
+def test_a_torn_tail_is_cut_and_made_again(graph, tmp_path, cut):
+    with generate(graph, 20, seed=6, out=tmp_path / "run") as run:
+        list(run)
+    whole = contents(tmp_path / "run")
+    path = tmp_path / "run" / "records.jsonl"
+    path.write_bytes(path.read_bytes()[:-cut])
+    with generate(graph, 20, seed=6, out=tmp_path / "run") as run:
+        list(run)
+    assert contents(tmp_path / "run") == whole
+
+
+def test_a_run_in_parts_is_the_run_in_one_go(graph, tmp_path):
+    with generate(graph, 90, seed=8, out=tmp_path / "whole") as run:
+        list(run)
+    for stop in (1, 30, 65, 90):
+        with generate(graph, 90, seed=8, out=tmp_path / "parts") as run:
+            run._batch = 16
+            for number, _ in enumerate(run, 1):
+                if number == stop:
+                    break
+    with generate(graph, 90, seed=8, out=tmp_path / "parts") as run:
+        list(run)
+    assert contents(tmp_path / "whole") == contents(tmp_path / "parts")
+
+
+def test_kill_9_in_the_middle_changes_no_byte(tmp_path):
+    command = [sys.executable, "-m", "engine.cli", "generate", "-n", "400", "--seed", "3", "--catalog", "pack"]
+    subprocess.run([*command, "--out", str(tmp_path / "whole")], check=True, capture_output=True)
+    kills = 0
+    for _ in range(60):
+        process = subprocess.Popen([*command, "--out", str(tmp_path / "killed")], stderr=subprocess.PIPE)
+        records = tmp_path / "killed" / "records.jsonl"
+        size = records.stat().st_size if records.exists() else 0
+        while process.poll() is None and (not records.exists() or records.stat().st_size <= size) and kills < 3:
+            time.sleep(0.01)
+        if process.poll() is None and kills < 3:
+            os.kill(process.pid, signal.SIGKILL)
+            kills += 1
+        process.communicate()
+        if process.returncode == 0:
+            break
+    assert kills >= 2
+    assert contents(tmp_path / "whole") == contents(tmp_path / "killed")
+
+
+def worked(graph, recipe: Recipe, verbalizer, out=None) -> Run:
+    worker = Worker(recipe, graph.pack, graph.catalog, graph.model, graph.linker, graph.validator, verbalizer)
+    labels = tuple(label.id for label in graph.pack.labels)
+    return Run(recipe, lambda: InlinePool(worker), labels=labels, out=out)
+
+
+def test_refused_texts_are_told_to_the_model_and_counted(graph):
+    from engine.verbalization.template import TemplateVerbalizer
+
+    honest = TemplateVerbalizer(graph.pack)
+
+    def first_wrong(request):
+        return honest.write([request])[0] if request.issues else "The weather is fine in the garden today."
+
+    verbalizer = Scripted(first_wrong)
+    run = worked(graph, Recipe(5, quotas={"neuropsychiatric": 5}, seed=1), verbalizer)
+    records = list(run)
+    assert all(record.attempts >= 2 for record in records)
+    assert run.report.by_code["concept-missing"] >= 5
+    assert run.report.accepted + run.report.rejected == len(verbalizer.requests)
+    assert any(request.previous.startswith("The weather") for request in verbalizer.requests)
+
+
+def test_a_quota_that_cannot_be_met_stops_and_says_why(graph, tmp_path):
+    recipe = Recipe(4, quotas={"neuropsychiatric": 4}, rounds=3, attempts=2)
+    run = worked(graph, recipe, Scripted(["The weather is fine in the garden today."]), out=tmp_path / "run")
+    with pytest.raises(
+        BudgetExhausted, match=r"the quota of neuropsychiatric .*concept-missing.*The weather"
+    ) as caught:
+        list(run)
+    assert caught.value.exit_code == 4
+    assert caught.value.counts["concept-missing"] == 6
+
+
+def test_a_model_that_fails_for_one_plan_loses_no_other(graph):
+    from engine.verbalization.template import TemplateVerbalizer
+
+    honest = TemplateVerbalizer(graph.pack)
+    answers = iter(range(10**6))
+
+    def every_third(request):
+        if next(answers) % 3 == 0:
+            return ModelError("the answer was cut off", code="length", retryable=True)
+        return honest.write([request])[0]
+
+    run = worked(graph, Recipe(9, quotas={"neuropsychiatric": 9}), Scripted(every_third))
+    assert len(list(run)) == 9
+    assert run.report.by_code["length"] >= 3
+
+
+def test_a_copied_sentence_is_a_near_duplicate_and_another_plan_is_made(graph):
+    def same(request: object) -> str:
+        plan: Plan = request.plan
+        return f"Blood pressure was 128/76 at the visit today, round {'one' if plan.label else 'two'}."
+
+    run = worked(graph, Recipe(2, quotas={"none": 2}, rounds=3), Scripted(same))
+    with pytest.raises(BudgetExhausted, match="near-duplicate"):
+        list(run)
+
+
+def test_given_trajectories_are_written_onset_by_onset(graph, tmp_path):
+    trajectories = list(graph.sample(3, seed=1))
+    with generate(graph, trajectories=trajectories, seed=1, out=tmp_path / "run") as run:
+        records = list(run)
+    onsets = sum(len(trajectory.onsets) for trajectory in trajectories)
+    assert len(records) + run.report.lost == onsets
+    assert [record.trajectory_id for record in records] == sorted(
+        (record.trajectory_id for record in records), key=[t.id for t in trajectories].index
+    )
+
+
+def test_no_space_left_is_one_sentence_and_the_run_goes_on(graph, tmp_path):
+    target = Path("/dev/full")
+    if not target.exists():
+        pytest.skip("no /dev/full on this system")
+    run = generate(graph, 10, seed=1, out=tmp_path / "run")
+    assert run.folder is not None
+    kept = run.folder._records
+    with target.open("wb", buffering=0) as full:
+        run.folder._records = full
+        with pytest.raises(StoreError, match="No space left on device.*goes on where it stopped"):
+            list(run)
+    run.folder._records = kept
+    run.close()
+    with generate(graph, 10, seed=1, out=tmp_path / "run") as again:
+        assert len(list(again)) == 10
+
+
+def test_workers_need_a_model_by_name(graph):
+    with pytest.raises(ConfigError, match="given by name"):
+        generate(graph, 5, linker=graph.linker, workers=2)
+
+
+def test_manifest_and_card_agree_with_the_records(graph, tmp_path):
+    with generate(graph, 15, seed=2, out=tmp_path / "run") as run:
+        list(run)
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    rejected = (tmp_path / "run" / "rejected.jsonl").read_text().splitlines()
+    assert manifest["counts"]["accepted"] == 15
+    assert manifest["counts"]["rejected"] == len(rejected)
+    assert str(tmp_path) not in (tmp_path / "run" / "README.md").read_text()
