@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from engine.settings import Settings
@@ -11,11 +10,10 @@ from ontology.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     import networkx as nx
     import rdflib
-    from ontology.catalog import Catalog
-    from ontology.linker import CatalogLinker
 
     from engine.plan import Plan
     from engine.sampling.criteria import Criteria
@@ -24,7 +22,9 @@ if TYPE_CHECKING:
     from graph_loaders.elements import GraphElements
     from graph_loaders.stores.port import GraphStore
     from graph_loaders.trajectory import Trajectory
+    from ontology.catalog import Catalog
     from ontology.issue import Issue
+    from ontology.linker import CatalogLinker
     from ontology.mention import Mention
     from ontology.pack import Pack
 
@@ -53,7 +53,6 @@ def open_graph(
     found = load_pack(pack)
     if target is None:
         from graph_loaders.facts import facts_to_elements
-
         from graph_loaders.stores.sqlite_store import SqliteStore
 
         store: GraphStore = SqliteStore(":memory:")

@@ -139,9 +139,7 @@ def _write(elements: GraphElements, graph: str | Path, report: LoadReport, *, dr
 
     report.written = not dry_run
     with SqliteStore(":memory:") if dry_run else open_store(graph, create=True) as store:
-        if replace:
-            store.drop(replace)
-        store.write(elements)
+        store.write(elements, replace=replace)
         found = store.read()
     report.nodes, report.edges, report.fingerprint = len(found.nodes), len(found.edges), found.fingerprint
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ontology.concept import Cui
 from ontology.issue import Issue, Severity
 
 if TYPE_CHECKING:
@@ -132,9 +133,13 @@ def coverage(items: Iterable[Item], graph: TrajectoryGraph, criteria: Criteria) 
         len(known),
         tuple(sorted(rows, key=lambda row: (row.label, -row.planned, -row.written, row.cui))),
         tuple(StratumRow(*part, strata[part][1][0], len(strata[part][0])) for part in order),
-        tuple((cui, graph.validator.name_of(cui), count) for cui, count in others.most_common(20)),
+        tuple((cui, _name(graph, cui), count) for cui, count in others.most_common(20)),
         tuple(issues),
     )
+
+
+def _name(graph: TrajectoryGraph, cui: str) -> str:
+    return graph.catalog[Cui(cui)].name if cui in graph.catalog else ""
 
 
 _AXES = ("all", "label", "stage", "assertion", "informant", "sex", "race", "education", "age", "other")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from engine.cli.output import echo_json, json_option, opened, pack_option, pairs, table, warn
 from ontology.errors import ConfigError
+
+if TYPE_CHECKING:
+    from engine.graph import TrajectoryGraph
 
 
 @click.group("graph")
@@ -99,7 +103,8 @@ def export(arguments: tuple[str, ...], pack: str | None) -> None:
     warn(f"written to {path}")
 
 
-def _write(found: Any, path: Path) -> None:
+def _write(found: TrajectoryGraph, path: Path) -> None:
+    from engine.writers._whole import whole
     from graph_loaders import interchange
     from graph_loaders.stores import open_store
 
@@ -107,10 +112,18 @@ def _write(found: Any, path: Path) -> None:
     if kind == ".graph":
         with open_store(path, create=True) as store:
             store.write(found.elements)
-    elif kind in {".ttl", ".graphml", ".json"}:
-        interchange.write(found.elements, path)
-    else:
+        return
+    if kind not in {".ttl", ".graphml", ".json"}:
         raise ConfigError(f"{path} ends with {kind!r}; a graph can be written as .ttl, .graphml, .json or .graph")
+    with whole(path) as part:
+        if kind == ".ttl":
+            found.to_rdf().serialize(part, format="turtle", encoding="utf-8")
+        elif kind == ".graphml":
+            interchange.write_graphml(found.elements, part)
+        else:
+            part.write_text(
+                json.dumps(interchange.to_json(found.elements), ensure_ascii=False) + "\n", encoding="utf-8"
+            )
 
 
 def _split(arguments: tuple[str, ...], name: str) -> tuple[str | None, str]:

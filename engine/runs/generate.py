@@ -11,7 +11,10 @@ from engine.runs.pools import InlinePool, ProcessPool
 from engine.runs.recipe import Recipe, from_data, read_recipe, settle
 from engine.runs.run import Run
 from engine.runs.worker import Worker
+from engine.settings import Settings
+from graph_loaders.elements import GraphElements
 from ontology.errors import ConfigError
+from ontology.pack import Pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,11 +23,8 @@ if TYPE_CHECKING:
     from engine.graph import TrajectoryGraph
     from engine.runs.pools import Pool
     from engine.sampling.criteria import Criteria
-    from engine.settings import Settings
-    from graph_loaders.elements import GraphElements
     from graph_loaders.trajectory import Trajectory
     from ontology.mention import Linker
-    from ontology.pack import Pack
 
 __all__ = ["WorkerSpec", "generate", "make_recipe"]
 
@@ -40,12 +40,11 @@ class WorkerSpec:
 
     def build(self) -> Worker:
         """A worker with its own linker, validator and verbalizer."""
-        from ontology.catalog import open_catalog, pack_catalog
-        from ontology.linker import CatalogLinker
-
         from engine.sampling.model import combine
         from engine.validation import Validator
         from engine.verbalization import open_verbalizer
+        from ontology.catalog import open_catalog, pack_catalog
+        from ontology.linker import CatalogLinker
 
         name, cache = self.recipe.catalog, self.settings.cache
         base = None if name == "pack" else open_catalog(name, cache=cache)
@@ -53,6 +52,7 @@ class WorkerSpec:
         return Worker(
             self.recipe,
             self.pack,
+            catalog,
             combine(self.pack, self.elements),
             CatalogLinker(catalog, cache=cache),
             Validator(self.pack, catalog),
@@ -131,7 +131,9 @@ def generate(
 
     def inline() -> Pool:
         verbalizer = open_verbalizer(chosen, graph.pack, graph.settings)
-        worker = Worker(recipe, graph.pack, graph.model, linker or graph.linker, graph.validator, verbalizer)
+        worker = Worker(
+            recipe, graph.pack, graph.catalog, graph.model, linker or graph.linker, graph.validator, verbalizer
+        )
         return InlinePool(worker, close=verbalizer.close)
 
     spec = WorkerSpec(recipe, graph.pack, graph.elements, graph.settings)

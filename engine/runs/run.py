@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from engine.runs.card import card
+from engine.card import card
 from engine.runs.duplicates import DuplicateIndex
 from engine.runs.folder import RunFolder
 from engine.runs.worker import Attempt, Outcome, Slot

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engine.sampling.model import ProgressionModel
     from engine.validation import Validator
     from engine.verbalization.port import Verbalizer
+    from ontology.catalog import Catalog
     from ontology.mention import Linker, Mention
     from ontology.pack import Pack
 
@@ -85,12 +86,13 @@ class Worker:
         self,
         recipe: Recipe,
         pack: Pack,
+        catalog: Catalog,
         model: ProgressionModel,
         linker: Linker,
         validator: Validator,
         verbalizer: Verbalizer,
     ) -> None:
-        self.recipe, self.pack, self.model = recipe, pack, model
+        self.recipe, self.pack, self.catalog, self.model = recipe, pack, catalog, model
         self.linker, self.validator, self.verbalizer = linker, validator, verbalizer
         self._concepts = {concept.cui: concept for concept in pack.concepts}
 
@@ -225,7 +227,7 @@ class Worker:
             text=mention.text,
             label=known.entity if known else "other",
             cui=cui,
-            name=known.name if known else self.validator.name_of(cui),
+            name=self.catalog[cui].name if cui in self.catalog else "",
             assertion=mention.assertion.value,
             score=round(float(score), 4),
             planned=planned,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from engine.plan import Plan
+from ontology.issue import Issue
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.plan import Plan
     from ontology.errors import ModelError
-    from ontology.issue import Issue
 
 __all__ = ["Request", "Verbalizer"]
 

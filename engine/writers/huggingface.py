@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.runs.card import plain_card
+from engine.card import plain_card
 from engine.writers import jsonl
 from engine.writers._whole import whole
 
