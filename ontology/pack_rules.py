@@ -21,7 +21,7 @@ ENTITIES = ("sign", "function", "test", "treatment", "coping", "physiology", "di
 """Entity types of a concept."""
 
 FRAME_SLOTS = (
-    "noun", "base", "third", "gerund", "subject", "patient", "relation", "informant", "pronoun", "possessive", "object",
+    "noun", "phrase", "base", "third", "gerund", "subject", "patient", "relation", "informant", "pronoun", "possessive", "object",
     "time", "stage",
 )  # fmt: skip
 """What a frame may leave open, as `{noun}`; the template verbalizer fills them."""
