@@ -65,12 +65,14 @@ def test_a_source_that_fails_leaves_nothing_half_written(name, tmp_path):
 
 def test_json_lines_read_back_to_the_same_records(tmp_path):
     write(RECORDS, "jsonl", tmp_path / "r.jsonl")
-    assert list(read_records((tmp_path / "r.jsonl").open("rb"))) == RECORDS
+    with (tmp_path / "r.jsonl").open("rb") as lines:
+        assert list(read_records(lines)) == RECORDS
 
 
 def test_csv_keeps_every_value_and_defuses_formulas(tmp_path):
     write(RECORDS, "csv", tmp_path / "r.csv")
-    rows = list(csv.DictReader((tmp_path / "r.csv").open(encoding="utf-8", newline="")))
+    with (tmp_path / "r.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
     assert json.loads(rows[0]["spans"]) == [asdict(span) for span in RECORD.spans]
     assert rows[0]["text"] == RECORD.text
     assert rows[1]["text"].startswith("'=")
