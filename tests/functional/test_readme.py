@@ -1,0 +1,74 @@
+"""The README's commands and code are run as a reader would type them, in order, in one folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(console|python)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def commands(block: str) -> list[str]:
+    """Each `$ ` line with the lines that follow it (here-documents)."""
+    found = []
+    for line in block.splitlines():
+        if line.startswith("$ "):
+            found.append(line[2:])
+        elif found:
+            found[-1] += f"\n{line}"
+    return [command for command in found if "# not run" not in command]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("readme")
+
+
+@pytest.fixture(scope="module")
+def environment():
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(BLOCKS)))
+def test_every_block_runs_as_it_is_written(number, folder, environment):
+    kind, block = BLOCKS[number]
+    if kind == "python":
+        done = subprocess.run(
+            [sys.executable, "-c", block], cwd=folder, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return
+    for command in commands(block):
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=environment, capture_output=True, text=True
+        )
+        allowed = {0, 1} if "audit" in command else {0}  # an audit of few sentences may report what is missing
+        assert done.returncode in allowed, f"{command}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+
+
+def test_every_command_of_the_table_exists(environment):
+    done = subprocess.run(["dualalign", "--help"], env=environment, capture_output=True, text=True, check=True)
+    listed = set(re.findall(r"^  ([a-z]+) {2,}", done.stdout, re.MULTILINE))
+    table = set(re.findall(r"^\| `([a-z]+)", README, re.MULTILINE))
+    assert table == listed
+
+
+def test_every_option_that_the_readme_uses_is_in_the_help(environment):
+    for command in [c for kind, block in BLOCKS if kind == "console" for c in commands(block)]:
+        for part in re.findall(r"dualalign ([^|]*)", command):
+            words = part.split()
+            name = words[:2] if words[0] in {"graph", "catalog"} else words[:1]
+            done = subprocess.run(
+                ["dualalign", *name, "--help"], env=environment, capture_output=True, text=True, check=True
+            )
+            for option in re.findall(r"(?<![\w-])(--?[a-z-]+)", part):
+                assert re.search(rf"(^|[\s,]){option}\b", done.stdout), f"{option} is not an option of {' '.join(name)}"
