@@ -433,7 +433,7 @@ def _fixed(informant: str, allowed: set[str], wanted: str) -> Informant:
 def _phrase(rng: np.random.Generator, concept: PackConcept, who: Informant, index: _Index) -> str:
     """A noun phrase in the words of whoever tells: clinicians speak clinically, others mostly not."""
     nouns = index.nouns[concept.cui]
-    clinical = who is Informant.CLINICIAN or rng.random() < 0.4  # noqa: PLR2004 - share of clinical words in what is told
+    clinical = who is Informant.CLINICIAN or rng.random() < 0.25  # noqa: PLR2004 - share of clinical words in what is told
     fitting = [phrase.text for phrase in nouns if (phrase.register == "clinical") is clinical]
     return _pick(rng, fitting or [phrase.text for phrase in nouns] or [concept.name])
 

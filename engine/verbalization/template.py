@@ -4,6 +4,7 @@ A frame (a row of `frames.csv`) is a sentence with `{slots}` and `[this|or that]
 assertion and kind of informant (`any`: all) and, where it names one, its entity type. Slots:
 
     {noun} {third} {base} {gerund}   the concept, in that grammatical form (a frame whose form the concept lacks is left out)
+    {phrase}     {noun} with the article that a singular countable one takes: an EEG is bare, a sleep study is not
     {subject}    the patient, opening a sentence: Patient, Pt, She, This 82-year-old woman
     {patient}    the patient as speaker: Patient, Pt, She
     {relation}   the informant, opening a sentence: Her daughter, Daughter, Patient's daughter
@@ -19,7 +20,7 @@ import itertools
 import random
 import re
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from ontology.errors import ConfigError, ModelError
@@ -36,18 +37,19 @@ if TYPE_CHECKING:
 __all__ = ["SLOTS", "TemplateVerbalizer", "time_in_words"]
 
 FORMS = frozenset({"noun", "third", "base", "gerund"})
-SLOTS = FORMS | {"subject", "patient", "relation", "informant", "pronoun", "possessive", "object", "time", "stage"}
+_SAYS = FORMS | {"phrase"}
+SLOTS = _SAYS | {"subject", "patient", "relation", "informant", "pronoun", "possessive", "object", "time", "stage"}
 """What a frame may hold between braces."""
 
 _OLDEST = 89  # ages above it identify people (HIPAA safe harbour) and are never written
 _TRIES = 24
-_MONTH, _YEAR, _LONGEST_YEARS = 30.44, 365.25, 10
+_MONTH, _YEAR, _LONGEST_YEARS = 30.44, 365.25, 5
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _PRONOUNS = {"male": ("he", "his", "him"), "female": ("she", "her", "her")}
 _NEUTRAL = ("the patient", "the patient's", "the patient")
 _MAN = {"male": "man", "female": "woman"}
 _SPEAKERS: Mapping[Informant, tuple[str, ...]] = {
-    Informant.CAREGIVER: ("caregiver", "caregiver", "home aide", "care partner"),
+    Informant.CAREGIVER: ("caregiver", "caregiver", "aide", "care partner"),
     Informant.FAMILY: ("family", "family member"),
     Informant.SPOUSE: ("spouse", "partner"),
 }
@@ -63,6 +65,11 @@ class _Compiled:
     parts: tuple[Part, ...]
     forms: frozenset[str]
     slots: frozenset[str]
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the patient is said twice: without a known sex both would read "the patient"."""
+        return not self.slots.isdisjoint({"patient", "subject"}) and not self.slots.isdisjoint({"pronoun", "object"})
 
 
 class TemplateVerbalizer:
@@ -139,13 +146,18 @@ class TemplateVerbalizer:
     def _for(self, plan: Plan, concept: PackConcept | None) -> list[list[_Compiled]]:
         """The frames that fit, each with its fitting alternatives; kept, since few kinds of plan come many times."""
         timed, staged = bool(_time(plan)), plan.stage in self._stages
-        key = (plan.label, plan.assertion, plan.informant.kind, concept and concept.cui, timed, staged)
+        sexed = plan.persona.traits.get("sex") in _PRONOUNS
+        key = (plan.label, plan.assertion, plan.informant.kind, concept and concept.cui, timed, staged, sexed)
         found = self._fitting.get(key)
         if found is None:
             forms = frozenset(self._forms[concept.cui]) if concept else frozenset()
             lacking = {slot for slot, there in (("time", timed), ("stage", staged)) if not there}
             fitting = (
-                [one for one in compiled if one.forms <= forms and lacking.isdisjoint(one.slots)]
+                [
+                    one
+                    for one in compiled
+                    if one.forms <= forms and lacking.isdisjoint(one.slots) and (sexed or not one.repeats)
+                ]
                 for frame, compiled in self._frames.get((plan.label, plan.assertion.value), ())
                 if frame.informant in {plan.informant.kind, "any"}
                 and (not frame.entity or (concept and frame.entity == concept.entity))
@@ -161,14 +173,20 @@ class TemplateVerbalizer:
         for part in compiled.parts:
             if isinstance(part, str):
                 written.append(part)
-            elif part[0] in FORMS and concept is not None:
-                own = self._forms[concept.cui][part[0]]
-                written.append(plan.phrase if part[0] == "noun" and plan.phrase else draw.choice(own))
+            elif part[0] in _SAYS and concept is not None:
+                written.append(self._say(part[0], plan, concept, draw))
             else:
                 word = words[part[0]]
                 written.append(word if isinstance(word, str) else word())
         text = "".join(written)
         return text if text[0].isupper() else text[0].upper() + text[1:]
+
+    def _say(self, slot: str, plan: Plan, concept: PackConcept, draw: Draw) -> str:
+        own = self._forms[concept.cui]
+        if slot not in {"noun", "phrase"}:
+            return draw.choice(own[slot])
+        noun = plan.phrase or draw.choice(own["noun"])
+        return noun if slot == "noun" else with_article(noun)
 
 
 # ---- frames
@@ -191,7 +209,7 @@ def _compile(text: str) -> _Compiled:
     pieces = re.split(r"\{([a-z]+)\}", text)
     parts: tuple[Part, ...] = tuple((p,) if place % 2 else p for place, p in enumerate(pieces) if place % 2 or p)
     slots = frozenset(part[0] for part in parts if isinstance(part, tuple))
-    return _Compiled(parts, slots & FORMS, slots)
+    return _Compiled(parts, frozenset("noun" if slot == "phrase" else slot for slot in slots & _SAYS), slots)
 
 
 def _faults(frame: Frame, where: str) -> Iterator[Issue]:
@@ -199,10 +217,10 @@ def _faults(frame: Frame, where: str) -> Iterator[Issue]:
     if unknown := sorted(slots - SLOTS):
         hint = f"slots: {', '.join(sorted(SLOTS))}"
         yield Issue(Severity.ERROR, "unknown-slot", f"no slot is called {', '.join(unknown)}", where, hint)
-    if frame.label != "none" and len(slots & FORMS) != 1:
-        hint = "give it one of {noun}, {third}, {base}, {gerund}"
+    if frame.label != "none" and len(slots & _SAYS) != 1:
+        hint = "give it one of {noun}, {phrase}, {third}, {base}, {gerund}"
         yield Issue(Severity.ERROR, "concept-slot", "a frame says its concept once", where, hint)
-    if frame.label == "none" and slots & FORMS:
+    if frame.label == "none" and slots & _SAYS:
         yield Issue(
             Severity.ERROR, "concept-slot", "a frame of the label none says no concept", where, "take the slot out"
         )
@@ -212,6 +230,41 @@ def _faults(frame: Frame, where: str) -> Iterator[Issue]:
 
 
 # ---- words
+
+_COUNTABLE = frozenset(
+    """
+    app application assessment battery change count diary discussion drop electrocardiogram electroencephalogram evaluation
+    exam examination gait group index infection injury interview journal level log measure network panel patch program
+    puncture questionnaire reflex scale scan state study syndrome tap temper test tremor visit will
+    """.split()  # noqa: SIM905 - a list of words reads better so
+)
+_COUNTABLE_OPENING = frozenset(
+    {"absence", "decline", "failure", "inability", "lack", "loss", "need"}
+)  # "memory loss" is bare
+_AFTER_HEAD = re.compile(r" (?:of|by|for|from|in|on|to|with) ")
+_SPOKEN_ONSETS = frozenset({"SC", "SK", "SL", "SM", "SN", "SP", "ST", "SW", "FL", "FR"})
+
+
+@lru_cache(maxsize=4096)
+def with_article(noun: str) -> str:
+    """The noun phrase with "a" or "an" if its head is a singular countable noun, else as it stands.
+
+    >>> with_article("sleep study"), with_article("MRI scan"), with_article("apathy"), with_article("EEG")
+    ('a sleep study', 'an MRI scan', 'apathy', 'EEG')
+    """
+    head = _AFTER_HEAD.split(noun, maxsplit=1)[0].lower()
+    if head not in _COUNTABLE_OPENING and head.rsplit(" ", 1)[-1] not in _COUNTABLE:
+        return noun
+    return f"{'an' if _opens_with_vowel(noun.split(' ', 1)[0]) else 'a'} {noun}"
+
+
+def _opens_with_vowel(word: str) -> bool:
+    if not (len(word) > 1 and word.isupper()):
+        return word[0].lower() in "aeiou" and not word.lower().startswith(("uni", "eu"))
+    if word[0] in "AEIO":
+        return True
+    spelt = word[1] not in "AEIOUY" and (word[:2] not in _SPOKEN_ONSETS or word[2:3] not in "AEIOUY")
+    return spelt and word[0] in "FHLMNRSX"
 
 
 def time_in_words(gap_days: int) -> str:
