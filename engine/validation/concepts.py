@@ -13,16 +13,20 @@ if TYPE_CHECKING:
 
     from engine.plan import Plan
     from engine.validation.context import Context
+    from ontology.concept import Cui
     from ontology.issue import Issue
     from ontology.mention import Mention
 
-__all__ = ["NEAR", "TOP", "planned_mentions"]
+__all__ = ["NEAR", "TIE", "TOP", "planned_mentions"]
 
 TOP = 5
 """Among how many candidates the planned concept may stand."""
 
 NEAR = 0.15
 """How far below the best candidate's score a candidate still counts."""
+
+TIE = 0.05
+"""How near to the best candidate's score a concept of the pack is held to be said."""
 
 _OPPOSITE = {Assertion.PRESENT: Assertion.ABSENT, Assertion.ABSENT: Assertion.PRESENT}
 
@@ -116,7 +120,7 @@ def extra_concept(plan: Plan, text: str, mentions: tuple[Mention, ...], context:
     if plan.cui is None or not mentions:
         return
     family = context.family(plan.cui)
-    others = [mention for mention in mentions if _is_finding(mention, context) and not _says(mention, family)]
+    others = [mention for mention in mentions if not _says(mention, family) and _finding(mention, context)]
     if not others:
         return
     allowed = _allowed(plan, context)
@@ -128,7 +132,7 @@ def extra_concept(plan: Plan, text: str, mentions: tuple[Mention, ...], context:
             continue
         if context.risk_factors.get(mention.cui) in plan.persona.risk_factors:
             continue
-        name = context.name(mention.cui)
+        name = context.name(_finding(mention, context) or mention.cui)
         place = (mention.start, mention.end)
         yield found("extra-concept", f"{excerpt(mention.text)} says {name}, which is not planned", place, extra=name)
 
@@ -144,11 +148,17 @@ def _allowed(plan: Plan, context: Context) -> frozenset[str]:
 _SYMPTOM_TYPES = frozenset({"T184", "T048"})  # Sign or Symptom; Mental or Behavioral Dysfunction
 
 
-def _is_finding(mention: Mention, context: Context) -> bool:
+def _finding(mention: Mention, context: Context) -> Cui | None:
+    """The concept of the pack, or the sign or symptom, that a mention says; among candidates as good as the best one."""
+    least = mention.candidates[0][1] - TIE
+    for cui, score in mention.candidates[:TOP]:
+        if score < least:
+            break
+        if cui in context.owners:
+            return cui
     cui = mention.cui
-    if cui in context.owners:
-        return True
-    return cui in context.catalog and not _SYMPTOM_TYPES.isdisjoint(context.catalog[cui].types)
+    known = context.catalog[cui].types if cui in context.catalog else ()
+    return None if _SYMPTOM_TYPES.isdisjoint(known) else cui
 
 
 @rule(
@@ -159,8 +169,9 @@ def _is_finding(mention: Mention, context: Context) -> bool:
 )
 def none_concept(_plan: Plan, _text: str, mentions: tuple[Mention, ...], context: Context) -> Iterator[Issue]:
     for mention in mentions:
-        if mention.cui in context.owners:
-            name = context.name(mention.cui)
+        cui = _finding(mention, context)
+        if cui is not None and cui in context.owners:
+            name = context.name(cui)
             yield found(
                 "none-concept", f"{excerpt(mention.text)} says {name}", (mention.start, mention.end), extra=name
             )

@@ -55,7 +55,8 @@ class Context:
 
     `families`: a pack concept -> itself and all its descendants (any of them says the concept). `above`: its ancestors.
     `owners`: a concept -> the pack concept that it is or descends from. `free`: the diagnosis and what stands above it.
-    `risk_factors`: CUI -> id. `known`: words that are no names though they begin with a capital.
+    `risk_factors`: CUI -> id; `risk_words`: their names in lower case -> id.
+    `known`: words that are no names though they begin with a capital.
     """
 
     families: Mapping[Cui, frozenset[Cui]]
@@ -64,6 +65,7 @@ class Context:
     names: Mapping[Cui, str]
     free: frozenset[Cui]
     risk_factors: Mapping[Cui, str]
+    risk_words: Mapping[str, str]
     known: frozenset[str]
     examples: tuple[Copied, ...]
     example_words: frozenset[tuple[str, ...]]
@@ -127,6 +129,7 @@ def compile_context(pack: Pack, catalog: Hierarchy, examples: Iterable[Example] 
         names={concept.cui: concept.name for concept in pack.concepts},
         free=frozenset({pack.diagnosis, *_ancestors(catalog, pack.diagnosis), *_family(catalog, pack.diagnosis)}),
         risk_factors=risk_factors,
+        risk_words={factor.name.lower(): factor.id for factor in pack.risk_factors},
         known=_known(pack, chosen),
         examples=copied,
         example_words=frozenset(form.words for form in copied),

@@ -83,6 +83,7 @@ _REPORT = (
     r"raises|remarks?|remarked|thinks?|"
     r"suspects?|has seen|insists?|brought up|has raised|has mentioned|has expressed)"
 )
+_ABSENT = re.compile(r"\b(?:no|not|denies|without|never|family history of|mother|father)\b[^,;]*$")
 _RELATED = frozenset(word for relation in RELATIONS for word in relation.split("-"))
 _KIN = "|".join(sorted(map(re.escape, RELATIONS), key=len, reverse=True))
 _REPORTER = re.compile(
@@ -203,20 +204,25 @@ def relation_contradicted(plan: Plan, text: str, _mentions: tuple[Mention, ...],
     hint="Leave the {risk_factor} out.",
     needs=("persona",),
 )
-def risk_factor_contradicted(
-    plan: Plan, _text: str, mentions: tuple[Mention, ...], context: Context
-) -> Iterable[Issue]:
+def risk_factor_contradicted(plan: Plan, text: str, mentions: tuple[Mention, ...], context: Context) -> Iterable[Issue]:
+    planned = [plan.cui, *(previous.cui for previous in plan.previous)]
     for mention in mentions:
         factor = context.risk_factors.get(mention.cui)
         if factor is None or mention.assertion is Assertion.FAMILY:
             continue
-        if plan.cui is not None and (mention.cui == plan.cui or mention.cui in context.family(plan.cui)):
-            continue
-        if any(mention.cui in context.family(previous.cui) for previous in plan.previous):
+        if any(cui is not None and mention.cui in context.family(cui) for cui in planned):
             continue
         has, said = factor in plan.persona.risk_factors, mention.assertion is not Assertion.ABSENT
         if has is not said:
             message = f"says {excerpt(mention.text)} {mention.assertion}"
             place = (mention.start, mention.end)
             return (found("risk-factor-contradicted", message, place, risk_factor=context.name(mention.cui)),)
+    lowered = text.lower()
+    for name, factor in context.risk_words.items():  # not every risk factor is in every catalog
+        if name in lowered and factor not in plan.persona.risk_factors:
+            start = lowered.index(name)
+            place = (start, start + len(name))
+            linked = any(one.start < place[1] and place[0] < one.end for one in mentions)
+            if not linked and not _ABSENT.search(lowered, max(0, start - 40), start):
+                return (found("risk-factor-contradicted", f"says {excerpt(name)}", place, risk_factor=name),)
     return ()

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ontology.catalog import open_catalog, pack_catalog
 
 from engine.plan import Plan
 from engine.validation import Validator
 from graph_loaders.trajectory import Persona
+from ontology.catalog import open_catalog, pack_catalog
 from ontology.concept import Cui
 from ontology.linker import CatalogLinker
 from ontology.mention import Assertion, Informant
@@ -63,7 +63,7 @@ def plan_of(row: dict[str, str], pack: Pack) -> Plan:
     if not row["cui"]:
         return Plan(label.id, label.definition, persona=persona, age=float(row["age"]), of=1)
     concept = pack.concept(Cui(row["cui"]))
-    nouns = pack.phrases(concept.cui, form="noun")
+    nouns = pack.phrases_of(concept.cui, form="noun")
     return Plan(
         label.id,
         label.definition,
@@ -119,7 +119,9 @@ def test_the_set_is_large_varied_and_balanced() -> None:
 
 
 @pytest.mark.parametrize("part", ["development", "held-out"])
-def test_precision_and_recall_of_acceptance(judged: list[Judged], part: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_precision_and_recall_of_acceptance(
+    judged: list[Judged], part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     chosen = [one for one in judged if one.held_out == (part == "held-out")]
     lines = [f"{part}: {len(chosen)} sentences, precision {precision(chosen):.3f}, recall {recall(chosen):.3f}"]
     for kind in sorted(KINDS):

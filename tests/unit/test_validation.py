@@ -226,6 +226,14 @@ def test_an_unguided_plan_is_not_held_to_a_concept() -> None:
     assert codes(text, Plan("cognitive-impairment", DEFINITION), (mention(text, "wandering", WANDERING),)) == set()
 
 
+def test_a_concept_of_the_pack_may_tie_with_another_of_the_same_words() -> None:
+    text = "Daughter reports memory loss with wandering."
+    tie = mention(text, "wandering", HEADACHE, (WANDERING, 1.0))
+    assert codes(text, mentions=(*memory(text), tie)) == {"extra-concept"}
+    none = Plan("none", "No sign of the disease.", persona=FEMALE, age=82.4)
+    assert codes("Patient likes wandering in the hills.", none, (replace(tie, start=14, end=23),)) == {"none-concept"}
+
+
 # Persona
 
 
@@ -330,6 +338,8 @@ def test_risk_factor_contradicted() -> None:
     denied = (*memory(text), mention(text, "diabetes", DIABETES, assertion=Assertion.ABSENT))
     assert codes(text, mentions=denied) == set()
     assert codes(text, diabetic, denied) == {"risk-factor-contradicted"}
+    assert codes(text) == {"risk-factor-contradicted"}
+    assert codes("Daughter reports memory loss but no history of diabetes.") == set()
     family = (*memory(text), mention(text, "diabetes", DIABETES, assertion=Assertion.FAMILY))
     assert codes(text, mentions=family) == set()
 
