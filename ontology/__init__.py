@@ -3,11 +3,15 @@
 The names below load nothing heavy. The linker is imported from its own module, `ontology.linker`.
 """
 
-from ontology.catalog import Catalog, CatalogSource, open_catalog, pack_catalog
-from ontology.concept import Coding, Concept, Cui, parse_cui
-from ontology.issue import Issue, Severity
-from ontology.mention import Assertion, Informant, Linker, Mention
-from ontology.pack import Pack, check_pack, load_pack
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ontology.catalog import Catalog, CatalogSource, open_catalog, pack_catalog
+    from ontology.concept import Coding, Concept, Cui, parse_cui
+    from ontology.issue import Issue, Severity
+    from ontology.mention import Assertion, Informant, Linker, Mention
+    from ontology.pack import Pack, check_pack, load_pack
 
 __all__ = [
     "Assertion",
@@ -28,3 +32,19 @@ __all__ = [
     "pack_catalog",
     "parse_cui",
 ]
+
+_HOME = {
+    "ontology.catalog": ("Catalog", "CatalogSource", "open_catalog", "pack_catalog"),
+    "ontology.concept": ("Coding", "Concept", "Cui", "parse_cui"),
+    "ontology.issue": ("Issue", "Severity"),
+    "ontology.mention": ("Assertion", "Informant", "Linker", "Mention"),
+    "ontology.pack": ("Pack", "check_pack", "load_pack"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used, so that `python -m ontology.pack` finds its module not yet loaded."""
+    for module, names in _HOME.items():
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module 'ontology' has no attribute {name!r}")
