@@ -51,12 +51,15 @@ _META_FIRST = frozenset(
     """.split()  # noqa: SIM905 - as in `vocabulary`
 )
 _META_WORDS = frozenset(
-    "ai model sentence sentences synthetic planned hope let note word fictional hypothetical".split()  # noqa: SIM905 - as in `vocabulary`
+    """
+    informant assertion persona label concept cui ai model sentence sentences synthetic planned hope let note word
+    fictional hypothetical
+    """.split()  # noqa: SIM905 - as in `vocabulary`
 )
 _META = re.compile(
     r"\b(?:as an ai|ai (?:language )?model|language model|(?:this|the|following|clinical|example) sentences?|synthetic|"
     r"planned concept|clinical note for|hope this helps|let me know|end of (?:note|sentence)|word count|fictional|"
-    r"hypothetical patient)\b",
+    r"hypothetical patient)\b|\b(?:informant|assertion|persona|label|concept|cui) ?[:=]",
     re.IGNORECASE,
 )
 _MARKUP = re.compile(r"\*\*|__|`|</?[a-z][^>]*>|\\n|&[a-z]+;|\]\(|\|", re.IGNORECASE)

@@ -542,6 +542,7 @@ def test_ending(text: str) -> None:
         "Sure, patient sleeps poorly.",
         "Patient sleeps poorly as a language model would.",
         "Example 2: Patient sleeps poorly.",
+        "Patient sleeps poorly (informant: patient).",
     ],
 )
 def test_meta(text: str) -> None:
