@@ -389,7 +389,7 @@ def _concept_for(
 
 
 def _can_pass(concept: PackConcept) -> bool:
-    return concept.remits or concept.entity in {"physiology", "test", "treatment", "coping"}
+    return concept.remits or concept.entity in {"test", "treatment", "coping"}
 
 
 def _draw_informant(

@@ -122,6 +122,15 @@ def test_no_other_diagnosis_is_denied_once_one_is_made():
     assert (made.cui, made.assertion) == (DIAGNOSIS, Assertion.PRESENT)
 
 
+def test_only_what_comes_and_goes_is_history():
+    atrophy, constipation = "C0235946", "C0009806"
+    rng = np.random.default_rng(2)
+    stays = plan(history(atrophy, "C0015672"), 1, shipped(), rng, assertion_mix={"historical": 1})
+    goes = plan(history(constipation, "C0015672"), 1, shipped(), rng, assertion_mix={"historical": 1})
+    assert (stays.cui, stays.assertion) == ("C0015672", Assertion.PRESENT)
+    assert (goes.cui, goes.assertion) == (constipation, Assertion.HISTORICAL)
+
+
 def test_a_test_is_never_possible():
     drawn = {
         plan(
@@ -153,7 +162,7 @@ def test_in_the_last_stages_the_patient_does_not_tell():
 
 def test_the_default_mix_is_kept_where_every_assertion_makes_sense():
     rng = np.random.default_rng(7)
-    trajectory = history("C0036572", "C1262477")
+    trajectory = history("C0009806", "C0015672")  # both come and go
     drawn = [plan(trajectory, 1, shipped(), rng).assertion.value for _ in range(4000)]
     for assertion, share in ASSERTION_MIX.items():
         assert abs(drawn.count(assertion) / len(drawn) - share) < 0.025
