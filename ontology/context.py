@@ -137,11 +137,11 @@ class Context:
             first = max(0, target - _WINDOW)
             window = tuple(tokens[first : target + _WINDOW])
             said, who = self._shape(window)[window[: target - first].count(_CONCEPT)]
-            judged.append((said, self._speaker(who, names[first:])))
+            judged.append((said, self._speaker(who, names, first)))
         return judged
 
-    def _speaker(self, who: int | Informant, names: Sequence[str]) -> Informant:
-        return who if isinstance(who, Informant) else self._rules.informants[names[who]]
+    def _speaker(self, who: int | Informant, names: Sequence[str], first: int = 0) -> Informant:
+        return who if isinstance(who, Informant) else self._rules.informants[names[first + who]]
 
     def _simplify(self, lower: str, tokens: list[str], names: list[str]) -> None:
         words = self._rules.words

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ontology.concept import Concept
 
-__all__ = ["FUNCTION_WORDS", "Hit", "Lexicon", "Normal", "normalise", "variants"]
+__all__ = ["FUNCTION_WORDS", "Hit", "Lexicon", "Normal", "Taken", "normalise", "variants"]
 
 EXACT = 1.0
 """Score of a string of the catalog itself."""
@@ -310,7 +310,7 @@ class Lexicon:
         return sorted(self._kept(text, normal, found), key=_start)
 
     def _kept(self, text: str, normal: Normal, found: Iterable[tuple[int, int, int]]) -> Iterator[Hit]:
-        taken = _Taken()
+        taken = Taken()
         for minus, first, index in found:
             after = first - minus
             if not taken.free(first, after):
@@ -323,7 +323,7 @@ class Lexicon:
                 yield Hit(start, end, candidates)
 
 
-class _Taken:
+class Taken:
     """Ranges already given away, tested through the few near enough to matter."""
 
     _BUCKET = 256
@@ -332,6 +332,7 @@ class _Taken:
         self._buckets: dict[int, list[tuple[int, int]]] = {}
 
     def free(self, start: int, end: int) -> bool:
+        """Whether nothing added overlaps the range."""
         for bucket in range(start // self._BUCKET, (end - 1) // self._BUCKET + 1):
             for first, last in self._buckets.get(bucket, ()):
                 if start < last and first < end:
@@ -339,6 +340,7 @@ class _Taken:
         return True
 
     def add(self, start: int, end: int) -> None:
+        """Give the range away."""
         for bucket in range(start // self._BUCKET, (end - 1) // self._BUCKET + 1):
             self._buckets.setdefault(bucket, []).append((start, end))
 

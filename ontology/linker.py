@@ -7,12 +7,13 @@ that are nearly such a string, scored by scispaCy's `CandidateGenerator` over an
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left, bisect_right
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ontology.concept import Cui
 from ontology.context import Context
-from ontology.lexicon import Hit, Lexicon, normalise
+from ontology.lexicon import Hit, Lexicon, Taken, normalise
 from ontology.mention import Mention
 
 if TYPE_CHECKING:
@@ -127,14 +128,11 @@ class _NearTier:
     def _worth(self, text: str, normal: Normal, hits: list[Hit]) -> list[Window]:
         """Windows that are no hit, lie in no hit and cut none in two."""
         kept = []
+        starts, ends = [hit.start for hit in hits], [hit.end for hit in hits]
         for window in self._nearby.windows(normal, text):
             start, end = normal.span(window.start, window.end)
-            if all(
-                end <= hit.start
-                or hit.end <= start
-                or (start <= hit.start and hit.end <= end and end - start > hit.end - hit.start)
-                for hit in hits
-            ):
+            cut = hits[bisect_right(ends, start) : bisect_left(starts, end)]
+            if all(start <= hit.start and hit.end <= end and end - start > hit.end - hit.start for hit in cut):
                 kept.append(window)
         return kept
 
@@ -151,14 +149,16 @@ class _NearTier:
             self._known[text] = tuple(sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:_KEPT])
 
     def _merged(self, normal: Normal, windows: list[Window], hits: list[Hit]) -> list[Hit]:
-        taken: list[Hit] = []
+        taken = Taken()
+        chosen: list[Hit] = []
         for window in sorted(windows, key=lambda one: (-one.words, one.misspelt, one.start, one.end - one.start)):
             start, end = normal.span(window.start, window.end)
             candidates = self._known[_said(normal, window)]
-            if candidates and all(end <= hit.start or hit.end <= start for hit in taken):
-                taken.append(Hit(start, end, candidates))
-        kept = [hit for hit in hits if all(hit.end <= one.start or one.end <= hit.start for one in taken)]
-        return sorted([*kept, *taken], key=lambda hit: hit.start)
+            if candidates and taken.free(start, end):
+                taken.add(start, end)
+                chosen.append(Hit(start, end, candidates))
+        kept = [hit for hit in hits if taken.free(hit.start, hit.end)]
+        return sorted([*kept, *chosen], key=lambda hit: hit.start)
 
 
 def _said(normal: Normal, window: Window) -> str:

@@ -23,7 +23,7 @@ __all__ = ["Nearby", "Window", "common_words", "near"]
 
 _WORD = re.compile(r"[^\W_]+")
 _BRIDGES = frozenset(
-    "of in with the a an his her their my your for to on at from s".split()
+    ("of", "in", "with", "the", "a", "an", "his", "her", "their", "my", "your", "for", "to", "on", "at", "from", "s")
 )  # may come and go within a string
 _BARRIERS = FUNCTION_WORDS - _BRIDGES - {"and", "or", "self"}  # "nausea without vomiting" is not nausea and vomiting
 _NEW, _BARRIER = -1, -2  # in the place of a word's code

@@ -92,7 +92,7 @@ class TfidfIndex:
         """The index that `save` wrote. ValueError says what is damaged; OSError what cannot be read."""
         try:
             head = json.loads(path.with_suffix(".json").read_bytes())
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 data, indices, indptr, idf = (arrays[name] for name in ("data", "indices", "indptr", "idf"))
             shape = (len(head["strings"]), len(head["grams"]) if len(head["grams"]) == len(idf) else -1)
             vectors = sparse.csr_matrix((data, indices, indptr), shape=shape)

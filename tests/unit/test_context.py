@@ -1,0 +1,115 @@
+"""Assertion and informant, measured on sentences written for it, and the places where rules go wrong."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+
+from ontology.context import Context, read_rules, sentences
+from ontology.mention import Assertion, Informant
+
+TESTS = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def context() -> Context:
+    return Context()
+
+
+def judge(context: Context, text: str, *concepts: str) -> list[tuple[str, str]]:
+    spans = sorted((text.index(concept), text.index(concept) + len(concept)) for concept in concepts)
+    return [(assertion.value, informant.value) for assertion, informant in context.judge(text, spans)]
+
+
+@pytest.mark.parametrize("name", ["assertions.csv", "assertions_more.csv"])
+def test_sentences_written_for_it_are_judged_right(context: Context, name: str) -> None:
+    rows = defaultdict(list)
+    with (TESTS / "context" / name).open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            rows[row["text"]].append(row)
+    seen: Counter[str] = Counter()
+    wrong: Counter[str] = Counter()
+    for text, wanted in rows.items():
+        wanted.sort(key=lambda row: text.index(row["concept"]))
+        for row, (assertion, informant) in zip(
+            wanted, judge(context, text, *(row["concept"] for row in wanted)), strict=True
+        ):
+            for kind, want, got in (
+                ("assertion", row["assertion"], assertion),
+                ("informant", row["informant"], informant),
+            ):
+                seen.update([kind, want])
+                wrong.update([kind, want] if want != got else [])
+    assert sum(map(len, rows.values())) >= 60
+    for kind in ("assertion", "informant"):
+        assert 1 - wrong[kind] / seen[kind] >= 0.95, {one: f"{wrong[one]} of {seen[one]} wrong" for one in wrong}
+
+
+@pytest.mark.parametrize(
+    ("text", "concept", "assertion", "informant"),
+    [
+        ("daughter   denies\twandering", "wandering", "absent", "daughter"),
+        ("DAUGHTER DENIES WANDERING.", "WANDERING", "absent", "daughter"),
+        ("Wife doesn’t report apathy.", "apathy", "absent", "wife"),
+        ("Wife reports apathy. On his own he has insomnia.", "insomnia", "present", "clinician"),
+        ("Denies wandering.\nReports apathy.", "apathy", "present", "patient"),
+        ("İ ß ﬁ wife denies apathy.", "apathy", "absent", "wife"),
+        ("@ _ ^ $ wife denies apathy.", "apathy", "absent", "wife"),
+        ("apathy", "apathy", "present", "clinician"),
+    ],
+)
+def test_form_of_the_text_changes_nothing(
+    context: Context, text: str, concept: str, assertion: str, informant: str
+) -> None:
+    assert judge(context, text, concept) == [(assertion, informant)]
+
+
+def test_a_cue_far_away_in_an_endless_sentence_says_nothing(context: Context) -> None:
+    text = "Wife denies apathy " + "and so on " * 5_000 + "wandering " + "x " * 5_000
+    assert judge(context, text, "apathy", "wandering") == [("absent", "wife"), ("present", "clinician")]
+
+
+def test_no_spans_no_judgements(context: Context) -> None:
+    assert context.judge("Wife denies apathy.", []) == []
+
+
+def test_a_span_over_two_sentences_is_judged_once(context: Context) -> None:
+    text = "Wife denies apathy. Wandering is new."
+    assert len(context.judge(text, [(12, 29), (33, 36)])) == 2
+
+
+def test_every_rule_names_what_is_known() -> None:
+    rules = read_rules()
+    assert {cue.direction for cue in rules.cues} <= {"forward", "backward", "bidirectional", "pseudo"}
+    acting = {cue.category for cue in rules.cues if cue.direction != "pseudo"}
+    assert acting == {one.value for one in Assertion} - {"present"} | {"person", "pronoun", "clinician"}
+    assert set(rules.informants.values()) == set(Informant)
+    assert {name for cue in rules.cues for name in cue.until} <= {cue.category for cue in rules.cues}
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("", 0),
+        ("One.", 1),
+        ("Seen by Dr. Who. Lost twice.", 2),
+        ("Line one\nstill one", 1),
+        ("One\n\ntwo", 2),
+        ("Age 80.5 yrs. Ok", 2),
+        ("x. y", 1),
+    ],
+)
+def test_sentences_cover_the_text(text: str, count: int) -> None:
+    found = list(sentences(text))
+    assert "".join(text[a:b] for a, b in found) == text
+    assert len(found) == count
+
+
+def test_importing_the_module_loads_no_language_library() -> None:
+    code = "import sys, ontology.context, ontology.linker; sys.exit(bool({'spacy', 'medspacy', 'scispacy', 'sklearn'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
