@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.verbalization.port import Request, Verbalizer
@@ -79,13 +80,12 @@ def _named(spec: str, pack: Pack, settings: Settings) -> ChainVerbalizer:
         return _local(pack)
     if not model or not re.fullmatch(r"[a-z][a-z0-9_]*", provider):
         raise _unknown(spec)
-    from engine.verbalization.chain import SERVER, ChainVerbalizer, Decoding, chat_model, openai_chat
+    from engine.verbalization.chain import SERVER, ChainVerbalizer, Decoding, chat_model, disconnect, openai_chat
 
     if provider in {"vllm", "ollama"}:
         url = settings.model_url or (_VLLM if provider == "vllm" else _OLLAMA)
-        return ChainVerbalizer(
-            openai_chat(model, url, settings.model_key, SERVER, loopback=not settings.model_url), pack, name=_name(spec)
-        )
+        own = openai_chat(model, url, settings.model_key, SERVER, loopback=not settings.model_url)
+        return ChainVerbalizer(own, pack, name=_name(spec), close=partial(disconnect, own))
     decoding = Decoding(seeded=False)
     try:
         return ChainVerbalizer(chat_model(spec, decoding), pack, name=_name(spec), decoding=decoding)
@@ -108,16 +108,24 @@ def _named(spec: str, pack: Pack, settings: Settings) -> ChainVerbalizer:
 
 def _local(pack: Pack) -> ChainVerbalizer:
     from engine.verbalization import local
-    from engine.verbalization.chain import LOCAL, ChainVerbalizer, openai_chat
+    from engine.verbalization.chain import LOCAL, ChainVerbalizer, disconnect, openai_chat
     from engine.verbalization.prompts import BRIEF
 
     server = local.acquire()
     made: dict[str, BaseChatModel] = {}
 
+    def forget() -> None:
+        while made:
+            disconnect(made.popitem()[1])
+
+    def close() -> None:
+        forget()
+        local.release()
+
     def connect() -> BaseChatModel:
         url = server.url()
         if url not in made:
-            made.clear()
+            forget()
             made[url] = openai_chat(local.NAME, url, server.key, LOCAL, loopback=True)
         return made[url]
 
@@ -128,7 +136,7 @@ def _local(pack: Pack) -> ChainVerbalizer:
         decoding=LOCAL,
         form=BRIEF,
         identity=f"{server.weights.name}:{server.weights.stat().st_size}",
-        close=local.release,
+        close=close,
     )
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from engine.verbalization.port import Request
     from ontology.pack import Pack
 
-__all__ = ["LOCAL", "SERVER", "ChainVerbalizer", "Decoding", "chat_model", "is_chat_model", "openai_chat"]
+__all__ = ["LOCAL", "SERVER", "ChainVerbalizer", "Decoding", "chat_model", "disconnect", "is_chat_model", "openai_chat"]
 
 _SEED_STEP = 0x9E3779B1  # odd, so the candidates of neighbouring seeds never meet
 
@@ -47,7 +47,15 @@ class Decoding:
 
 SERVER = Decoding()
 """For servers of one's own (vLLM, Ollama)."""
-LOCAL = Decoding(temperature=0.5, max_tokens=48, stop=("\n", ","), candidates=3, timeout=60.0, concurrency=4, retries=0)
+LOCAL = Decoding(
+    temperature=0.5,
+    max_tokens=40,
+    stop=("\n", ",", " and ", " which ", ";"),
+    candidates=3,
+    timeout=60.0,
+    concurrency=4,
+    retries=0,
+)
 """For the small local model: see `benchmarks/verbalize.py` for what was measured."""
 
 
@@ -127,7 +135,10 @@ class ChainVerbalizer:
         def prompt(request: Request) -> dict[str, Any]:
             chat = messages(request, self._pack, self.form)
             seed = (request.seed + attempt * _SEED_STEP) & 0x7FFFFFFF
-            return {"chat": convert_to_messages(chat), "options": {"seed": seed} if self.decoding.seeded else {}}
+            options: dict[str, Any] = {"seed": seed} if self.decoding.seeded else {}
+            if stop := [s for s in self.decoding.stop if s not in request.plan.phrase]:
+                options["stop"] = stop
+            return {"chat": convert_to_messages(chat), "options": options}
 
         def ask(asked: dict[str, Any]) -> AIMessage:
             return model.invoke(asked["chat"], **asked["options"])
@@ -142,13 +153,12 @@ class ChainVerbalizer:
 
 
 def openai_chat(name: str, url: str, key: str, decoding: Decoding, *, loopback: bool = False) -> ChatOpenAI:
-    """A chat model behind an OpenAI-compatible server. With `loopback` no proxy of the environment is used."""
+    """A chat model behind an OpenAI-compatible server; `disconnect` ends its connections. With `loopback` no proxy of the
+    environment is used.
+    """
     import httpx
     from pydantic import SecretStr
 
-    options: dict[str, Any] = (
-        {"http_client": httpx.Client(trust_env=False, timeout=decoding.timeout)} if loopback else {}
-    )
     return ChatOpenAI(
         model=name,
         base_url=url,
@@ -156,11 +166,16 @@ def openai_chat(name: str, url: str, key: str, decoding: Decoding, *, loopback: 
         temperature=decoding.temperature,
         timeout=decoding.timeout,
         max_retries=decoding.retries,
-        stop_sequences=list(decoding.stop) or None,
         extra_body={"max_tokens": decoding.max_tokens},  # the field that every such server knows
         use_responses_api=False,
-        **options,
+        http_client=httpx.Client(trust_env=not loopback, timeout=decoding.timeout, follow_redirects=False),
     )
+
+
+def disconnect(model: BaseChatModel) -> None:
+    """Closes the connections of a model that `openai_chat` made."""
+    if isinstance(model, ChatOpenAI) and model.http_client is not None:
+        model.http_client.close()
 
 
 def chat_model(spec: str, decoding: Decoding) -> BaseChatModel:

@@ -68,6 +68,9 @@ class LocalServer:
         """Base address of its OpenAI-compatible API; starts it if it is not running. ModelError where it does not start."""
         with self._lock:
             if self._process is None or self._process.poll() is not None:
+                if self._process is not None:
+                    _end(self._process)
+                    self._process = None
                 self._start()
             return self._url
 
@@ -75,20 +78,14 @@ class LocalServer:
         """Ends it; may be called twice."""
         with self._lock:
             process, self._process = self._process, None
-        if process is None:
-            return
-        with contextlib.suppress(OSError):
-            process.stdin.close() if process.stdin else None
-        process.kill()
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
+        if process is not None:
+            _end(process)
 
     def _start(self) -> None:
         order = {
             "weights": str(self.weights),
             "key": self.key,
-            "threads": _cores(),
+            "threads": _free_cores(),
             "slots": SLOTS,
             "context": _CONTEXT,
         }
@@ -114,12 +111,18 @@ class LocalServer:
                 alarm.cancel()
             if not line.startswith("http://127.0.0.1:"):
                 process.kill()
-                process.wait()
+                process.communicate()
                 log.seek(0)
                 said = log.read()[-2000:].strip().splitlines()
                 why = said[-1][:200] if said else f"exit code {process.returncode}"
                 raise ModelError(f"the local model's server did not start: {why}", code="unreachable", retryable=True)
         self._process, self._url = process, f"{line.strip()}/v1"
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    with contextlib.suppress(OSError, ValueError):
+        process.communicate(timeout=10)
 
 
 _guard = threading.Lock()
@@ -150,8 +153,13 @@ def release() -> None:
             server.stop()
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _free_cores() -> int:
+    """Cores that nothing else uses now, at least one: llama.cpp's threads wait for the slowest at every layer, so a
+    thread on a busy core costs more than it brings (two threads on two busy cores: half the speed of one).
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return max(1, min(cores, round(cores - busy)))
 
 
 def _serve() -> None:  # pragma: no cover -- runs in the child process
@@ -168,7 +176,10 @@ def _serve() -> None:  # pragma: no cover -- runs in the child process
     params.n_parallel, params.n_ctx = order["slots"], order["slots"] * order["context"]
     params.n_gpu_layers, params.fit_params = 0, False  # the same arithmetic on every machine
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = order["threads"]
-    params.cache_prompt, params.cache_ram_mib = True, 256
+    params.cpuparams.poll = params.cpuparams_batch.poll = (
+        0  # threads that wait must not spin: other work shares the cores
+    )
+    params.cache_prompt, params.cache_ram_mib = True, 512
     params.ui = params.endpoint_slots = False
     params.verbosity = 0
     server = xllamacpp.Server(params)

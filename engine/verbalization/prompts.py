@@ -12,16 +12,17 @@ import hashlib
 import json
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.verbalization.openings import OLDEST, group_of, opening, pronouns
+from engine.verbalization.port import Request
 from ontology.mention import Assertion, Informant
+from ontology.pack import Example
 
 if TYPE_CHECKING:
     from engine.plan import Plan
-    from engine.verbalization.port import Request
-    from ontology.pack import Example, Pack
+    from ontology.pack import Pack
 
 __all__ = ["BRIEF", "FULL", "PromptForm", "messages", "prompt_id", "since"]
 
@@ -35,7 +36,7 @@ class PromptForm:
 
 
 FULL = PromptForm()
-BRIEF = PromptForm(brief=True, examples=5)
+BRIEF = PromptForm(brief=True, examples=3)
 _REVISION = 1  # part of the prompt's id: raise it when the words below change meaning
 
 _SYSTEM = (
@@ -57,6 +58,7 @@ _STATUS = {
     Assertion.HISTORICAL: "in the past, not now",
     Assertion.FAMILY: "in a relative, not in the patient",
 }
+_GAPS = (183, 365, 61, 730)
 _TIMED = {"sign", "physiology", "function"}  # what has begun within a time; a test or a drug has not
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _TIME = re.compile(
@@ -77,7 +79,7 @@ def messages(request: Request, pack: Pack, form: PromptForm = FULL) -> list[tupl
     """
     plan = request.plan
     chat = [("system", _system(pack, form))]
-    for example in _examples(plan, pack, form.examples):
+    for example in (_patterns if form.brief and plan.phrase else _examples)(plan, pack, form.examples):
         chat += [("user", _example_plan(example, pack, form)), ("assistant", _clean(example.text, 300))]
     chat.append(("user", _brief(plan) if form.brief else _full(plan)))
     if form.brief:
@@ -181,6 +183,35 @@ def _examples(plan: Plan, pack: Pack, count: int) -> list[Example]:
 
     known = [i for i, row in enumerate(pack.examples) if row.phrase and row.cui != plan.cui]
     return [pack.examples[i] for i in sorted(known, key=distance)[:count]][::-1]
+
+
+def _patterns(plan: Plan, pack: Pack, count: int) -> list[Example]:
+    """Short sentences over the pack's own words, for a model that would take a rich example's story along with its form.
+
+    They are of the plan's assertion, kind of informant and group of entity types, and the same for all such plans.
+    """
+    nouns = {phrase.cui: phrase.text for phrase in reversed(pack.phrases) if phrase.form == "noun"}
+    group = group_of(plan.entity)
+    concepts = [c for c in pack.concepts if c.cui in nouns and c.cui != plan.cui and group_of(c.entity) == group]
+    others = (Informant.DAUGHTER, Informant.WIFE, Informant.SON, Informant.HUSBAND, Informant.CAREGIVER)
+    shown = []
+    for number, concept in enumerate(concepts[:: max(1, len(concepts) // count)][:count]):
+        who = others[number % len(others)] if plan.informant.kind == "other" else plan.informant
+        sex = "male" if who is Informant.WIFE or (number % 2 and who is not Informant.HUSBAND) else "female"
+        timed = plan.assertion is Assertion.PRESENT and plan.entity in _TIMED and number % 3 != 1
+        like = replace(
+            plan,
+            cui=concept.cui,
+            phrase=nouns[concept.cui],
+            informant=who,
+            persona=replace(plan.persona, traits={"sex": sex}),
+            age=70.0 + 3 * number,
+            gap_days=_GAPS[number % len(_GAPS)] if timed else None,
+        )
+        time = f" {since(like)}" if timed else ""
+        text = f"{opening(Request(like, seed=number))} {like.phrase}{time}."
+        shown.append(Example(plan.label, concept.cui, like.phrase, plan.assertion.value, who.value, text))
+    return shown
 
 
 def since(plan: Plan) -> str:
