@@ -154,8 +154,8 @@ def release() -> None:
 
 
 def _free_cores() -> int:
-    """Cores that nothing else uses now, at least one: llama.cpp's threads wait for the slowest at every layer, so a
-    thread on a busy core costs more than it brings (two threads on two busy cores: half the speed of one).
+    """Cores that nothing else uses now, at least one: llama.cpp's threads wait for the slowest of them at every layer, so
+    a thread on a busy core holds up the others.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
