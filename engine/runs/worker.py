@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Attempt", "Outcome", "Slot", "Worker"]
 
+_HOPELESS = frozenset({"model-failed", "refused-key", "unknown-model"})
+_AWAY = frozenset({"bad-request", "unreachable", "timeout", "rate-limit", "server"})
+"""Failures that end the run: the first at once, the second when no request of a batch got an answer."""
+
 _DRAWS = 60
 """Trajectories drawn for a slot's label before the criteria and the label are held to exclude each other."""
 
@@ -174,7 +178,7 @@ class Worker:
         )
         for job, answer in zip(jobs, answers, strict=True):
             if isinstance(answer, ModelError):
-                if not answer.retryable and answer.code == "model-failed":
+                if answer.code in _HOPELESS or (answer.code in _AWAY and not written):
                     raise answer
                 job.text, job.issues = "", (Issue(Severity.ERROR, answer.code, str(answer)),)
             else:

@@ -203,6 +203,16 @@ def test_a_model_that_fails_for_one_plan_loses_no_other(graph):
     assert run.report.by_code["length"] >= 3
 
 
+@pytest.mark.parametrize("code", ["refused-key", "unreachable"])
+def test_a_model_that_is_away_ends_the_run_and_keeps_what_is_committed(graph, code, tmp_path):
+    away = Scripted([ModelError("model x cannot be reached", code=code, retryable=code == "unreachable")])
+    run = worked(graph, Recipe(3, quotas={"none": 3}), away, out=tmp_path / "run")
+    with pytest.raises(ModelError, match="cannot be reached"):
+        list(run)
+    assert len(away.requests) == 3
+    assert (tmp_path / "run" / "records.jsonl").read_bytes() == b""
+
+
 def test_a_copied_sentence_is_a_near_duplicate_and_another_plan_is_made(graph):
     def same(request: object) -> str:
         plan: Plan = request.plan
