@@ -18,7 +18,8 @@ _DECADES = {"sexagenarian": 60, "septuagenarian": 70, "octogenarian": 80, "nonag
 _WORDS = rf"(?:{'|'.join(_TENS)})(?:[- ](?:{'|'.join(_UNITS)}))?|(?:one|a) hundred(?:[- ]and)?(?:[- ](?:{'|'.join(_UNITS)}))?"
 _NUMBER = rf"(?:1[01]\d|[2-9]\d|{_WORDS})"
 _CUE = re.compile(
-    r"old\b|\by/?\.?o\b|\d\s?y\.?/?o|\bage|aged|arian\b|(?:\d0['’]?s|ies)\b|birthday|\d\s?[mf]\b|years of",
+    r"old\b|\by/?\.?o\b|\d\s?y\.?/?o|\bage|aged|arian\b|(?:\d0['’]?s|ies)\b|birthday|turn(?:ed|ing)"
+    r"|(?:patient|pt|he|she) (?:is|was) (?:now )?\d|\d\s?[mf]\b|years of",
     re.IGNORECASE,
 )
 _AGE = re.compile(
@@ -26,6 +27,7 @@ _AGE = re.compile(
     rf"\b(?P<number>{_NUMBER})"
     r"(?:(?P<old>[- ]?(?:years?|yrs?\.?)[- ](?:old|of age)\b|[- ]?y[./]?o\b\.?|[- ]?y\.o\.|[- ]?yo?(?=[mf]\b)"
     r"|\s?(?-i:(?=[MF]\b))| or older)|(?P<birthday>(?:th|st|nd|rd)? birthday))"
+    rf"|\b(?:patient|pt|he|she)\.? (?:is|was) (?:now )?(?P<bare>{_NUMBER})(?=[.,;]| and\b| with\b)"
     r"|\b(?P<cue>(?:at|since|before|by|until|from|around)\s+(?:the\s+)?)?(?:age[ds]?|turned|turning)"
     rf"(?:\s+(?:of|about|around|over))?:?\s+(?P<after>{_NUMBER})"
     r"(?P<more>\s+or (?:older|above)|\+)?\b"
@@ -35,6 +37,11 @@ _AGE = re.compile(
 _OTHER = re.compile(
     r"[\s,]*(?:[a-z-]+\s+){0,2}(?:daughter|son|wife|husband|spouse|partner|brother|sister|sibling|child|grand\w+|great-grand\w+|friend|"
     r"niece|nephew|caregiver|aide|neighbou?r|dog|cat|house|home|car|mother|father|cousin|history|marriage|photo\w*|hip|knee)s?\b",
+    re.IGNORECASE,
+)
+_OTHER_BEFORE = re.compile(
+    r"\b(?:mother|father|parents?|brothers?|sisters?|aunt|uncle|grand\w+|husband|wife|son|daughter),?\s+(?:who\s+)?"
+    r"(?:lived|died|passed|developed|had|was diagnosed|retired|is|was)\b[^,;]*$",
     re.IGNORECASE,
 )
 _PARTS = {"early": (0, 4), "mid": (3, 7), "middle": (3, 7), "late": (6, 9)}
@@ -75,7 +82,7 @@ def stated_ages(text: str) -> tuple[StatedAge, ...]:
         return ()
     found = []
     for match in _AGE.finditer(text):
-        if _OTHER.match(text, match.end()):
+        if _OTHER.match(text, match.end()) or _OTHER_BEFORE.search(text, 0, match.start()):
             continue
         if decade := match["decade"]:
             start = _DECADES.get(decade.lower()) or int(decade[:2])
@@ -85,7 +92,7 @@ def stated_ages(text: str) -> tuple[StatedAge, ...]:
             then = start < _LATE_LIFE
             found.append(StatedAge(start + low, start + high, match[0], match.span(), exact=False, then=then))
             continue
-        value = _value(match["number"] or match["after"])
+        value = _value(match["number"] or match["bare"] or match["after"])
         bound = (
             (match["than"] or "").strip().lower() in _BOUND
             or bool(match["more"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from engine.validation.reading import shingles, words
-from engine.validation.vocabulary import KNOWN_WORDS
+from engine.validation.vocabulary import GIVEN_NAMES, KNOWN_WORDS
 from ontology.concept import Concept, Cui
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class Context:
     `families`: a pack concept -> itself and all its descendants (any of them says the concept). `above`: its ancestors.
     `owners`: a concept -> the pack concept that it is or descends from. `free`: the diagnosis and what stands above it.
     `risk_factors`: CUI -> id; `risk_words`: their names in lower case -> id.
-    `known`: words that are no names though they begin with a capital.
+    `known`: words that are no names though they begin with a capital;
+    `given_names`: words that are names even in lower case.
     """
 
     families: Mapping[Cui, frozenset[Cui]]
@@ -67,6 +68,7 @@ class Context:
     risk_factors: Mapping[Cui, str]
     risk_words: Mapping[str, str]
     known: frozenset[str]
+    given_names: frozenset[str]
     examples: tuple[Copied, ...]
     example_words: frozenset[tuple[str, ...]]
     example_runs: frozenset[tuple[str, ...]]
@@ -116,6 +118,7 @@ def compile_context(pack: Pack, catalog: Hierarchy, examples: Iterable[Example] 
         if factor.cui:
             risk_factors.update(dict.fromkeys(_family(catalog, Cui(factor.cui)), factor.id))
     chosen = tuple(pack.examples if examples is None else examples)
+    known = _known(pack, chosen)
     copied = tuple(_copied(example) for example in chosen)
     index: dict[tuple[str, ...], list[int]] = {}
     for number, (example, form) in enumerate(zip(chosen, copied, strict=True)):
@@ -130,7 +133,8 @@ def compile_context(pack: Pack, catalog: Hierarchy, examples: Iterable[Example] 
         free=frozenset({pack.diagnosis, *_ancestors(catalog, pack.diagnosis), *_family(catalog, pack.diagnosis)}),
         risk_factors=risk_factors,
         risk_words={factor.name.lower(): factor.id for factor in pack.risk_factors},
-        known=_known(pack, chosen),
+        known=known,
+        given_names=GIVEN_NAMES - known,
         examples=copied,
         example_words=frozenset(form.words for form in copied),
         example_runs=frozenset(index),

@@ -39,14 +39,14 @@ _DANGLING = frozenset(
     "and or the an a of with but that because than their my his is are was were has have to".split()  # noqa: SIM905 - as in `vocabulary`
 )
 _META_START = re.compile(
-    r"\W*(?:here(?:'s| is| are)|sure\b|certainly\b|of course\b|absolutely\b|okay,|i'm sorry|i apologi[sz]e|"
+    r"\W*(?:here(?:'s| is| are)|sure\b|certainly\b|dear\b|of course\b|absolutely\b|okay,|i'm sorry|i apologi[sz]e|"
     r"(?:sentence|output|answer|response|example|label|concept|text|rewritten|revised|corrected|clinical (?:note|"
     r"sentence)|informant|assertion|persona|phrase|category|translation|step)(?:\s*\d*)\s*[:=])",
     re.IGNORECASE,
 )
 _META_FIRST = frozenset(
     """
-    here here's sure certainly of absolutely okay i'm i sentence output answer response example label concept text
+    here here's sure certainly dear of absolutely okay i'm i sentence output answer response example label concept text
     rewritten revised corrected clinical informant assertion persona phrase category translation step
     """.split()  # noqa: SIM905 - as in `vocabulary`
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from engine.validation.ages import stated_ages
 from engine.validation.reading import excerpt, has_figure, has_inner_capital, vocabulary
 from engine.validation.rule import found, rule
-from engine.validation.vocabulary import GIVEN_NAMES, MONTHS
+from engine.validation.vocabulary import MONTHS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,6 +50,7 @@ _DATE = re.compile(
     rf"\b\d{{4}}-\d{{1,2}}(?:-\d{{1,2}})?\b|\b\d{{1,2}}[/.-]\d{{1,2}}[/.-](?:\d{{4}}|\d{{2}})\b|\b(?:0?[1-9]|1[0-2])/(?:19|20)\d{{2}}\b"
     rf"|\b(?:19|20)\d{{2}}/\d{{1,2}}(?:/\d{{1,2}})?\b"
     rf"|\b{_MONTH}\s+(?:of\s+)?(?:\d{{4}}|\d{{1,2}}(?:st|nd|rd|th)?)\b"
+    r"|\b(?:spring|summer|fall|autumn|winter) (?:of )?(?:19|20)\d{2}\b"
     rf"|\b\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}(?![\w/])",
     re.IGNORECASE,
 )
@@ -68,7 +69,7 @@ _CONTACT = re.compile(
 _NUMBER = re.compile(
     r"\b\d{3}-\d{2}-\d{4}\b|\b(?:mrn|ssn|medical record|social security|record (?:no|number|#)|(?:account|acct|member|policy|chart|"
     r"license|licence|plate|serial|case|study|visit|patient) ?(?:id|no\.?|number|#)|dob|date of birth|(?-i:ID))\b[ :#.]*\W*(?=[\w-]*\d)"
-    r"|\b(?:mrn|ssn|dob)\b|\bborn (?:on|in) |(?<![\d.,])\d{6,}\b|\b[A-Z]{1,3}-?\d{5,}\b|#\s?\d{3,}",
+    r"|\b(?:mrn|ssn|dob)\b|\bborn (?:on|in (?=\d))|(?<![\d.,])\d{6,}\b|\b[A-Z]{1,3}-?\d{5,}\b|#\s?\d{3,}",
     re.IGNORECASE,
 )
 _NUMBER_WORDS = frozenset({"mrn", "ssn", "dob", "born"})
@@ -92,29 +93,30 @@ _CASED_PLACE = re.compile(
     hint='Name nobody and no place; write "the patient", "daughter", "the clinic".',
 )
 def name(plan: Plan, text: str, _mentions: tuple[Mention, ...], context: Context) -> Iterable[Issue]:
+    if given := context.given_names.intersection(vocabulary(text)):
+        return (found("identifier-name", f"looks like a name: {excerpt(min(given))}"),)
     first = _CAPITALISED.match(text)
-    if first and first[1].lower() not in context.known and (first[1].lower() in GIVEN_NAMES or _SUBJECT.match(text)):
+    if first and first[1].lower() not in context.known and _SUBJECT.match(text):
         return (_name(first),)
-    if not has_inner_capital(text):
-        return ()
+    if has_inner_capital(text) and (bad := _inner_name(plan, text, context)):
+        return (_name(bad),)
+    return ()
+
+
+def _inner_name(plan: Plan, text: str, context: Context) -> re.Match[str] | None:
     for title in _TITLE.finditer(text):
         if title[1].lower() not in context.known:
-            return (_name(title),)
+            return title
     if bad := _INITIALS.search(text):
-        return (_name(bad),)
+        return bad
     planned = f"{plan.phrase} {plan.name}".lower()
-    for word in _CAPITALISED.finditer(text):
-        if _unknown(word, text, planned, context):
-            return (_name(word),)
-    return ()
+    return next((word for word in _CAPITALISED.finditer(text) if _unknown(word, text, planned, context)), None)
 
 
 def _unknown(word: re.Match[str], text: str, planned: str, context: Context) -> bool:
     lowered = word[1].lower()
     if lowered in context.known:
         return False
-    if lowered in GIVEN_NAMES:
-        return True
     if _FIRST_WORDS.search(text, 0, word.start()) or lowered in planned:
         return False
     return not _TEST_AFTER.match(text, word.end(1))

@@ -37,14 +37,18 @@ _SEX_SUBJECT = re.compile(
     rf"|\bpatient,?\s+(?:is\s+)?(?:a|an)\s+(?:\S+\s+){{0,3}}?(?P<word3>man|gentleman|male|woman|lady|female)\b"
     rf"|\b(?P<word4>male|female)\s+(?:patient|pt|resident|client)\b"
     rf"|\b(?:the|this)\s+{_ADJECTIVES}(?P<word5>gentleman|lady)\b"
+    rf"|\b(?P<word7>mother|father|grandmother|grandfather) of (?:\d|two|three|four|five|six|seven|eight|several)\b"
+    rf"|\b(?P<word8>widow|widower|bachelor)\b(?!['’]s)"
     rf"|\d\s?-?(?:yo?|y/o)?\s?(?P<word6>[MF])\b",
     re.IGNORECASE,
 )
 _SEXED_WORDS = {  # for a patient of that sex, what may contradict
-    "female": frozenset("man gentleman male he him his himself father dad husband".split()),  # noqa: SIM905 - as in `vocabulary`
-    "male": frozenset("woman lady female she her hers herself mother mom wife".split()),  # noqa: SIM905 - same
+    "female": frozenset({"man", "gentleman", "male", "he", "him", "his", "himself", "father", "dad", "husband"})
+    | {"grandfather", "widower", "bachelor"},
+    "male": frozenset({"woman", "lady", "female", "she", "her", "hers", "herself", "mother", "mom", "wife"})
+    | {"grandmother", "widow"},
 }
-_MALE_WORDS = {"man", "gentleman", "male", "m"}
+_MALE_WORDS = {"father", "grandfather", "widower", "bachelor", "man", "gentleman", "male", "m"}
 _PRONOUN = re.compile(r"(?<![\w'’])(he|him|his|himself|she|her|hers|herself)(?![\w-])", re.IGNORECASE)
 _MALE_PRONOUNS = {"he", "him", "his", "himself"}
 _PERSON = re.compile(rf"\b({'|'.join(sorted(SEX_OF_RELATION, key=len, reverse=True))})(?=['’]s|s\b|\b)", re.IGNORECASE)
@@ -87,7 +91,7 @@ _ABSENT = re.compile(r"\b(?:no|not|denies|without|never|family history of|mother
 _RELATED = frozenset(word for relation in RELATIONS for word in relation.split("-"))
 _KIN = "|".join(sorted(map(re.escape, RELATIONS), key=len, reverse=True))
 _REPORTER = re.compile(
-    rf"\b(?P<who>{_KIN})(?:['’]s (?:report|account|words|description)|(?:\s+(?:also|who\s+\w+\s+\w+(?:\s+\w+)?|still"
+    rf"(?<!with )(?<!from )(?<!for )\b(?P<who>{_KIN})(?:['’]s (?:report|account|words|description)|(?:\s+(?:also|who\s+\w+\s+\w+(?:\s+\w+)?|still"
     rf"|now|has|repeatedly|first|strongly|firmly|further|again|clearly)"
     rf"|,[^,]{{1,40}},)?\s+{_REPORT})\b"
     rf"|\b(?:per|according to|reported by|as reported by|noted by|described by|observed by|voiced by"

@@ -83,6 +83,8 @@ KNOWN_WORDS = frozenset(
     decreased frequent occasional intermittent persistent ongoing marked noticeable significant notable recent chronic acute
     one two three four five six seven eight nine ten several few both each every all any other another such same
     is are was were be been being has have had do does did can cannot could may might must shall should will would
+    mexico cuba china india italy germany poland korea vietnam philippines ireland japan russia france england canada
+    united states america africa europe asia rico
     chart charts record records documentation testing imaging note exam collateral
     unable able there here now still only even just once twice often sometimes usually always rarely
     """.split()  # noqa: SIM905 - a page of words reads better than a list of strings
@@ -93,15 +95,15 @@ GIVEN_NAMES = frozenset(
     """
     james robert john michael david william richard joseph thomas christopher charles daniel matthew anthony donald steven
     paul andrew joshua kenneth kevin brian george timothy ronald edward jason jeffrey ryan jacob gary nicholas eric
-    jonathan stephen larry justin scott brandon benjamin samuel gregory alexander patrick raymond jack dennis jerry tyler
-    aaron jose adam nathan henry zachary douglas peter kyle noah ethan jeremy walter christian keith roger terry austin
+    jonathan stephen larry justin scott brandon benjamin samuel gregory alexander patrick raymond dennis jerry tyler
+    aaron jose adam nathan henry zachary douglas peter kyle noah ethan jeremy walter keith roger austin
     sean gerald carl harold dylan arthur lawrence jordan jesse bryan billy bruce gabriel joe logan alan juan albert willie
-    elijah wayne randy vincent mason roy ralph bobby russell bradley philip eugene louis luis carlos miguel pedro manuel
+    elijah wayne randy vincent roy ralph bobby russell bradley philip eugene louis luis carlos miguel pedro manuel
     mary patricia jennifer linda elizabeth barbara susan jessica sarah karen lisa nancy sandra betty ashley emily kimberly
-    margaret donna michelle carol amanda melissa deborah stephanie rebecca sharon laura cynthia dorothy amy kathleen angela
+    margaret donna michelle amanda melissa deborah stephanie rebecca sharon laura cynthia dorothy amy kathleen angela
     shirley emma brenda pamela nicole anna samantha katherine christine helen debra rachel carolyn janet maria olivia heather
     diane catherine julie victoria joyce lauren kelly christina ruth joan virginia judith evelyn hannah andrea megan cheryl
-    jacqueline madison teresa abigail sophia martha sara gloria janice kathryn ann isabella judy julia jane alice jean denise
+    jacqueline madison teresa abigail sophia martha sara gloria janice kathryn ann isabella judy julia jane alice denise
     frances marilyn beverly doris irene edna gladys ethel mildred florence edith ida rosa carmen guadalupe
     """.split()  # noqa: SIM905 - a page of words reads better than a list of strings
 )

@@ -268,6 +268,9 @@ def test_age_contradicted(text: str) -> None:
         "Patient enjoys the music of the 60s.",
         "Completed 12 years of school.",
         "This octogenarian is seen today.",
+        "Her mother lived to 95 years of age.",
+        "Patient lost her son, who was 50 years old.",
+        "Past treatment in her thirties ended well.",
     ],
 )
 def test_ages_that_fit(text: str) -> None:
@@ -296,6 +299,8 @@ def test_ages_are_read_from_figures_words_and_decades() -> None:
         ("Husband notes that he sleeps poorly.", "female"),
         ("Daughter reports she forgets appointments.", "male"),
         ("Daughter reports her mother sleeps poorly.", "male"),
+        ("Patient is a widow who lives alone.", "male"),
+        ("Grandfather of six who enjoys fishing.", "female"),
         ("Wife states her husband sleeps poorly.", "female"),
     ],
 )
@@ -327,6 +332,7 @@ def test_relation_contradicted() -> None:
     assert codes(text) == {"relation-contradicted"}
     assert codes("Per son, memory loss is worse this year.") == {"relation-contradicted"}
     assert codes(text, replace(PLAN, informant=Informant.FAMILY)) == set()
+    assert codes("Daughter reports memory loss, with visits with friends added to the plan.") == set()
 
 
 def test_risk_factor_contradicted() -> None:
@@ -358,6 +364,8 @@ def test_risk_factor_contradicted() -> None:
         "Referred to the Riverbend clinic for testing.",
         "Patient J.D. is seen today.",
         "Patient, called Bobby, is seen today.",
+        "patient mary is seen today.",
+        "JOHN is seen today.",
     ],
 )
 def test_identifier_name(text: str) -> None:
@@ -458,7 +466,14 @@ def test_identifier_place(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["A 92-year-old is seen today.", "Ninety-one-year-old patient is seen today.", "Patient aged 94 is seen."]
+    "text",
+    [
+        "A 92-year-old is seen today.",
+        "Ninety-one-year-old patient is seen today.",
+        "Patient aged 94 is seen.",
+        "Patient is 92.",
+        "Patient turned 92 last week.",
+    ],
 )
 def test_identifier_age(text: str) -> None:
     assert form_codes(text, age=92.0 if "94" not in text else 94.0) == {"identifier-age"}
