@@ -91,7 +91,8 @@ _ABSENT = re.compile(r"\b(?:no|not|denies|without|never|family history of|mother
 _RELATED = frozenset(word for relation in RELATIONS for word in relation.split("-"))
 _KIN = "|".join(sorted(map(re.escape, RELATIONS), key=len, reverse=True))
 _REPORTER = re.compile(
-    rf"(?<!with )(?<!from )(?<!for )\b(?P<who>{_KIN})(?:['’]s (?:report|account|words|description)|(?:\s+(?:also|who\s+\w+\s+\w+(?:\s+\w+)?|still"
+    rf"(?<!with )(?<!from )(?<!for )\b(?P<who>{_KIN})(?:['’]s (?:report|account|words|description)|(?:\s+(?:also|"
+    r"who\s+\w+\s+\w+(?:\s+\w+)?|still"
     rf"|now|has|repeatedly|first|strongly|firmly|further|again|clearly)"
     rf"|,[^,]{{1,40}},)?\s+{_REPORT})\b"
     rf"|\b(?:per|according to|reported by|as reported by|noted by|described by|observed by|voiced by"
