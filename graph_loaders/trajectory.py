@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from typing import IO, Any
+from typing import IO
 
 from ontology.concept import Cui
+from ontology.lines import adapter, read_lines
 
 __all__ = ["Absence", "Onset", "Persona", "StageEntry", "Trajectory", "read_jsonl", "write_jsonl"]
 
@@ -72,34 +72,15 @@ class Trajectory:
         return reached[-1] if reached else ""
 
 
-@cache
-def _adapter() -> Any:
-    from pydantic import TypeAdapter  # border: JSON lines
-
-    return TypeAdapter(Trajectory)
-
-
 def read_jsonl(lines: Iterable[str | bytes], where: str = "-") -> Iterator[Trajectory]:
     """Trajectories from JSON lines, lazily; SourceError names the line that is not one."""
-    from pydantic import ValidationError
-
-    from ontology.errors import SourceError
-
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            yield _adapter().validate_json(line)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "line"
-            raise SourceError(f"not a trajectory: {place}: {first['msg']}", where, number) from None
+    return read_lines(Trajectory, lines, where)
 
 
 def write_jsonl(trajectories: Iterable[Trajectory], file: IO[str]) -> int:
     """Writes one JSON object a line; returns how many."""
     count = 0
     for trajectory in trajectories:
-        file.write(_adapter().dump_json(trajectory).decode() + "\n")
+        file.write(adapter(Trajectory).dump_json(trajectory).decode() + "\n")
         count += 1
     return count

@@ -6,13 +6,13 @@ import contextlib
 import json
 import os
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from engine.record import Record
 from engine.runs.recipe import Recipe, differences, from_data, read_recipe, write_recipe
-from ontology.errors import RunConflict, SourceError, StoreError
+from ontology.errors import RunConflict, StoreError
+from ontology.lines import adapter, read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,13 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["RunFolder", "read_records"]
 
 
-@cache
-def _adapter() -> Any:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Record)
-
-
 def record_line(record: Record) -> str:
     """A record as one line of JSON."""
     return json.dumps(asdict(record), ensure_ascii=False) + "\n"
@@ -36,17 +29,7 @@ def record_line(record: Record) -> str:
 
 def read_records(lines: Iterable[str | bytes], where: str = "-") -> Iterator[Record]:
     """Records from JSON lines, lazily; SourceError names the line that is not one."""
-    from pydantic import ValidationError
-
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            yield _adapter().validate_json(line)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "line"
-            raise SourceError(f"not a record: {place}: {first['msg']}", where, number) from None
+    return read_lines(Record, lines, where)
 
 
 class RunFolder:
@@ -96,7 +79,7 @@ class RunFolder:
             if not line.endswith(b"\n"):
                 break
             try:
-                record: Record = _adapter().validate_json(line)
+                record: Record = adapter(Record).validate_json(line)
             except ValueError:
                 break
             if self.recipe.unit == "trajectory" and keep and record.slot != last:
