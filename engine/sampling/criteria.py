@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ontology.concept import Cui
+from ontology.errors import ConfigError, Infeasible
+from ontology.issue import Issue, Severity
 
-__all__ = ["Criteria"]
+if TYPE_CHECKING:
+    from engine.sampling.model import ProgressionModel
+
+__all__ = ["Criteria", "check_criteria"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +39,87 @@ class Criteria:
     min_onsets: int = 0
     max_onsets: int | None = None
     window_years: float | None = None
+
+
+def check_criteria(model: ProgressionModel, criteria: Criteria) -> None:
+    """Refuse what no trajectory can meet, before any is drawn.
+
+    ConfigError lists every concept or stage the model does not have, with the nearest; Infeasible names the criterion and says why:
+    a window or an age range that is empty, concepts both included and excluded, an included one that requires an excluded one, more
+    than `max_onsets` with all they require, a start that requires another concept or is excluded.
+    """
+    _refuse_unknown(model, criteria)
+    _check_ages(criteria)
+    needs = {
+        model.events[i]: {model.events[j] for j in range(len(model.events)) if model.needs[i, j]}
+        for i in range(len(model.events))
+    }
+    excluded: set[str] = set(criteria.exclude)
+    wanted: set[str] = set(criteria.include)
+    both = sorted(wanted & excluded)
+    if both:
+        raise Infeasible(f"{', '.join(both)} cannot be both included and excluded", "include")
+    for event in (*criteria.include, *([criteria.start] if criteria.start else []), *_stage(criteria)):
+        blocked = sorted(needs[event] & excluded)
+        if blocked:
+            raise Infeasible(f"{event} requires {blocked[0]}, which is excluded", "exclude")
+        wanted |= {event, *needs[event]}
+    concepts = {event for event in wanted if ":" not in event}
+    if criteria.start:
+        _check_start(criteria, needs[criteria.start])
+    if criteria.max_onsets is not None and len(concepts) > criteria.max_onsets:
+        named = ", ".join(sorted(concepts))
+        raise Infeasible(
+            f"{len(concepts)} onsets are needed ({named}) and max_onsets is {criteria.max_onsets}", "max_onsets"
+        )
+    free = model.concepts - len(excluded)
+    most = free if criteria.max_onsets is None else min(free, criteria.max_onsets)
+    if criteria.min_onsets > most:
+        raise Infeasible(f"min_onsets is {criteria.min_onsets} and at most {most} onsets are possible", "min_onsets")
+
+
+def _stage(criteria: Criteria) -> tuple[str, ...]:
+    return (f"stage:{criteria.stage}",) if criteria.stage else ()
+
+
+def _refuse_unknown(model: ProgressionModel, criteria: Criteria) -> None:
+    issues = []
+    asked = [("include", c) for c in criteria.include] + [("exclude", c) for c in criteria.exclude]
+    asked += [("start", criteria.start)] if criteria.start else []
+    asked += [("stage", stage) for stage in _stage(criteria)]  # type: ignore[misc]
+    for field_name, event in asked:
+        try:
+            known = model.index(event) >= 0 and (field_name == "stage" or ":" not in event) and event != "death"
+            message = f"{event!r} is not a concept"
+        except ConfigError as error:
+            known, message = False, str(error)
+        if not known:
+            issues.append(Issue(Severity.ERROR, "unknown-event", message, f"criteria.{field_name}"))
+    if issues:
+        raise ConfigError("the criteria name what the model does not have", issues)
+
+
+def _check_ages(criteria: Criteria) -> None:
+    from engine.sampling.personas import OLDEST, YOUNGEST
+
+    if criteria.window_years is not None and not criteria.window_years > 0:
+        raise Infeasible(f"a window of {criteria.window_years} years holds nothing; it must be above 0", "window_years")
+    low = YOUNGEST if criteria.age[0] is None else criteria.age[0]
+    high = OLDEST if criteria.age[1] is None else criteria.age[1]
+    if not (math.isfinite(low) and math.isfinite(high) and YOUNGEST <= low < high <= OLDEST):
+        raise Infeasible(
+            f"no diagnosis between age {low:g} and {high:g}: the model covers {YOUNGEST:g} to {OLDEST:g} and the range must "
+            "not be empty",
+            "age",
+        )
+
+
+def _check_start(criteria: Criteria, needed: set[str]) -> None:
+    start = criteria.start
+    others = sorted(event for event in needed if ":" not in event)
+    if start in criteria.exclude:
+        raise Infeasible(f"{start} cannot be the first onset and excluded", "start")
+    if others:
+        raise Infeasible(f"{start} requires {others[0]}, so it cannot be the first onset", "start")
+    if criteria.max_onsets == 0:
+        raise Infeasible(f"{start} cannot be the first onset where max_onsets is 0", "max_onsets")

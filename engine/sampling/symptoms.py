@@ -1,0 +1,189 @@
+"""Rates of single concepts before and after the diagnosis, solved from shares at the start, over a period and at a visit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.sampling.figures import assumed
+from graph_loaders.facts import needs_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ontology.pack import Pack, Stage
+
+__all__ = ["EARLY_RATIO", "Course", "courses", "spread"]
+
+EARLY_RATIO = 0.05
+"""Declared here: before the stage in which a concept typically begins its rate is this part of the rate from then on."""
+
+_MOST = 0.95
+"""A share "ever" of one would need an infinite rate; shares are held below this."""
+
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(41)  # type: ignore[no-untyped-call]
+_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Rates a year of one concept: before the first stage, and the log ratio that each stage adds when it begins.
+
+    `off`: rate of remission after the diagnosis (0: it stays), `again`: rate of coming back.
+    """
+
+    rate: float
+    stages: dict[str, float]
+    source: str
+    spread: float = 0.0
+    off: float = 0.0
+    again: float = 0.0
+
+
+def _mean(function: Callable[[np.ndarray[tuple[int], np.dtype[np.float64]]], object], sd: float) -> float:
+    """Expectation over a log-normal propensity with log standard deviation `sd`."""
+    return float(np.dot(_WEIGHTS, np.asarray(function(np.exp(sd * _NODES)))))
+
+
+def _solve(function: Callable[[float], float]) -> float:
+    """The rate at which a falling share is zero, between one in a million and a thousand a year."""
+    from scipy.optimize import brentq
+
+    def by_log(x: float) -> float:
+        return function(math.exp(x))
+
+    low, high = math.log(1e-6), math.log(1e3)
+    if by_log(low) <= 0:
+        return 1e-6
+    if by_log(high) >= 0:
+        return 1e3
+    return math.exp(float(brentq(by_log, low, high)))
+
+
+def _years_before(pack: Pack) -> float:
+    """Mean time from the first stage to the diagnosis."""
+    return sum(s.years or 0.0 for s in _before(pack))
+
+
+def _before(pack: Pack) -> list[Stage]:
+    needs = needs_of(pack)
+    return [s for s in pack.stages if pack.diagnosis not in needs.get(f"stage:{s.id}", frozenset())]
+
+
+def _figure(pack: Pack, kind: str, event: str, group: str = "") -> tuple[float, float, str] | None:
+    for f in pack.facts:
+        if f.kind == kind and f.event == event and f.use == "fit" and f.group == group and f.value is not None:
+            return f.value / 100, f.at_years or 0.0, f.source
+    return None
+
+
+def spread(pack: Pack) -> float:
+    """Standard deviation of the log propensity that symptoms share: it makes the share with any symptom at the start the
+    published one. The time since the first stage, which all symptoms of a person share, makes part of it already.
+    """
+    from scipy.optimize import brentq
+
+    target = _figure(pack, "symptom_baseline", "", "any-symptom")
+    years = _years_before(pack)
+    if target is None or not years:
+        return 0.0
+    counted = {f.event for f in pack.facts if f.kind.startswith("symptom_") and f.source == target[2] and not f.group}
+    shares = [_start(pack, c.cui)[0] for c in pack.concepts if c.cui in counted and _pooled(pack, c.cui)]
+
+    def excess(sd: float) -> float:
+        total = sum(_rate_before(share, years, sd) for share in shares)
+        return 1 - _mean(lambda w: 1 / (1 + years * total * w), sd) - target[0]
+
+    if not shares or excess(0.0) <= 0:
+        return 0.0
+    return float(brentq(excess, 0.0, 3.0)) if excess(3.0) < 0 else 3.0
+
+
+def _pooled(pack: Pack, cui: str) -> tuple[float, float, str] | None:
+    return _figure(pack, "symptom_pooled", cui)
+
+
+def _start(pack: Pack, cui: str) -> tuple[float, str]:
+    found = _figure(pack, "symptom_baseline", cui)
+    if found:
+        return found[0], found[2]
+    pooled = _pooled(pack, cui)
+    return (pooled[0] if pooled else 0.0) * assumed(pack, "baseline-from-pooled"), "baseline-from-pooled"
+
+
+def _rate_before(share: float, years: float, sd: float) -> float:
+    return _solve(lambda a: share - _mean(lambda w: a * w * years / (1 + a * w * years), sd))
+
+
+def courses(pack: Pack, independent: frozenset[str] = frozenset()) -> dict[str, Course]:
+    """The course of every concept but the diagnosis. Events in `independent` do not share the propensity.
+
+    A concept with a pooled share (symptom_pooled): its share at the start gives the rate before the diagnosis, its share
+    over a period (or, without such a row, pooled share and borrowed off rate) the rate after it. Any other concept: the
+    share `ever` by the end of its typical stage, with `EARLY_RATIO` before that stage.
+    """
+    sd = spread(pack)
+    found: dict[str, Course] = {}
+    for concept in pack.concepts:
+        if concept.cui == pack.diagnosis:
+            continue
+        if _pooled(pack, concept.cui) and _years_before(pack):
+            found[concept.cui] = _measured(pack, concept.cui, 0.0 if concept.cui in independent else sd)
+        else:
+            found[concept.cui] = _declared(pack, concept.cui)
+    return found
+
+
+def _measured(pack: Pack, cui: str, sd: float) -> Course:
+    pooled, years = _pooled(pack, cui), _years_before(pack)
+    assert pooled is not None  # the caller looked
+    start, source = _start(pack, cui)
+    period = _figure(pack, "symptom_period", cui)
+    off = assumed(pack, "off-rate-borrowed")
+    if period:
+        on = -math.log((1 - period[0]) / (1 - start)) / period[1]
+        off = on * (1 - pooled[0]) / pooled[0]
+    else:
+        on = off * pooled[0] / (1 - pooled[0])
+    ever, span = (period[0], period[1]) if period else (1 - (1 - start) * math.exp(-5 * on), 5.0)
+    before = _rate_before(start, years, sd)
+    after = _solve(lambda b: ever - 1 + _mean(lambda w: np.exp(-span * b * w) / (1 + before * w * years), sd))
+    healthy = assumed(pack, "control-from-baseline", 1.0)
+    stages = _ordered(pack)
+    ratios = {stages[0].id: -math.log(healthy)}
+    first_after = next((s.id for s in stages if s not in _before(pack)), "")
+    if first_after:
+        ratios[first_after] = math.log(after / before)
+    named = f"{source}, {pooled[2]}"
+    return Course(before * healthy, ratios, named, sd, off, on)
+
+
+def _ordered(pack: Pack) -> list[Stage]:
+    return sorted(pack.stages, key=lambda s: s.ordinal)
+
+
+def _declared(pack: Pack, cui: str) -> Course:
+    concept = pack.concept(cui)
+    needs = needs_of(pack).get(cui, frozenset())
+    ever = min(concept.ever if concept.ever is not None else assumed(pack, "ever-some"), _MOST)
+    stages = _ordered(pack)
+    typical = next((i for i, s in enumerate(stages) if s.id == concept.stage), 0)
+    closed = [i for i, s in enumerate(stages) if f"stage:{s.id}" in needs]
+    if pack.diagnosis in needs:
+        closed.append(next((i for i, s in enumerate(stages) if s not in _before(pack)), 0))
+    opened = max(closed, default=0)
+
+    def short(rate: float) -> float:
+        stay = 1.0
+        for i, stage in enumerate(stages[: typical + 1]):
+            if i >= opened:
+                stay /= 1 + rate * (EARLY_RATIO if i < typical else 1.0) * (stage.years or 1.0)
+        return ever - 1 + stay
+
+    rate = _solve(short) if opened <= typical else -math.log1p(-ever)
+    off = assumed(pack, "off-rate-borrowed", 0.0) if concept.remits else 0.0
+    ratios = {stages[typical].id: -math.log(EARLY_RATIO)} if stages else {}
+    return Course(rate * EARLY_RATIO if stages else rate, ratios, concept.source, 0.0, off, rate if off else 0.0)
