@@ -43,29 +43,35 @@ class RunFolder:
         self.path, self.recipe = Path(path), recipe
         self._records: IO[bytes] | None = None
         self._rejected: IO[bytes] | None = None
+        self.open()
+
+    def open(self) -> None:
+        """Takes the folder for this writer; RunConflict when it holds another recipe, StoreError when another process has it."""
+        if self._records is not None:
+            return
         try:
             self._open()
         except OSError as error:
             self.close()
             raise _disk(error, self.path) from None
+        except BaseException:
+            self.close()
+            raise
 
     def _open(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         kept = self.path / "recipe.toml"
-        if kept.exists():
-            there = from_data(read_recipe(kept), str(kept))
-            changed = differences(there, self.recipe)
-            if changed:
-                raise RunConflict(
-                    f"{self.path} holds a run of another recipe; choose another --out, or ask for the same again",
-                    changed,
-                )
-        elif any(self.path.iterdir()):
-            raise RunConflict(f"{self.path} holds other files and is no run; choose an empty or a new folder", {})
-        self._records = _locked(self.path / "records.jsonl")
-        self._rejected = (self.path / "rejected.jsonl").open("a+b")
         if not kept.exists():
-            _replace(kept, write_recipe(self.recipe))
+            if any(not (file.name.startswith(".") and file.suffix == ".part") for file in self.path.iterdir()):
+                raise RunConflict(f"{self.path} holds other files and is no run; choose an empty or a new folder", {})
+            _replace(kept, write_recipe(self.recipe))  # first of all: a folder with other files but no recipe is no run
+        self._records = _locked(self.path / "records.jsonl")
+        changed = differences(from_data(read_recipe(kept), str(kept)), self.recipe)
+        if changed:
+            raise RunConflict(
+                f"{self.path} holds a run of another recipe; choose another --out, or ask for the same again", changed
+            )
+        self._rejected = (self.path / "rejected.jsonl").open("a+b")
 
     def resume(self) -> Iterator[Record]:
         """The records of whole slots, read again; then cuts what follows the last whole slot from both files.

@@ -112,6 +112,7 @@ class Run:
             yield from self._go()
         finally:
             self._started = False
+            self.close()
 
     def committed(self) -> Iterator[Record]:
         """What is committed, read again."""
@@ -129,6 +130,7 @@ class Run:
         seen = DuplicateIndex()
         first = 0
         if self.folder is not None:
+            self.folder.open()
             for record in self.folder.resume():
                 seen.add(record.text)
                 self._count(record)
@@ -285,7 +287,7 @@ class Run:
         return pd.DataFrame([asdict(record) for record in self])
 
     def close(self) -> None:
-        """Gives the run folder free."""
+        """Gives the run folder free; an iteration takes it again, and gives it free when it ends."""
         if self.folder is not None:
             self.folder.close()
 
