@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from graph_loaders.stores.port import GraphStore
     from graph_loaders.trajectory import Trajectory
     from ontology.catalog import Catalog
+    from ontology.concept import Cui
     from ontology.issue import Issue
     from ontology.linker import CatalogLinker
     from ontology.mention import Mention
@@ -147,12 +148,32 @@ class TrajectoryGraph:
         asked = self.criteria(age=age, traits=traits, sex=sex, risk_factors=risk_factors)
         return next_events(self.model, self.concept(cui), self.elements, asked, n=n, seed=seed)[:limit]
 
-    def concept(self, text: str) -> Any:
-        """The CUI in `text`, which may also be a concept's name; UnknownConcept names the nearest."""
-        from ontology.concept import parse_cui
+    def concept(self, text: str) -> Cui:
+        """The CUI in `text`, or the one of the pack's concept with that name; UnknownConcept names the nearest.
 
-        named = next((c.cui for c in self.pack.concepts if text.casefold() == c.name.casefold()), None)
-        return named or self.pack.concept(parse_cui(text)).cui
+        >>> with open_graph() as graph:
+        ...     graph.concept("apathy"), graph.concept("C0011581")
+        ('C0085632', 'C0011581')
+        """
+        from difflib import get_close_matches
+
+        from ontology.concept import Cui
+        from ontology.errors import UnknownConcept
+
+        names = {concept.name.casefold(): concept for concept in self.pack.concepts}
+        if text.casefold() in names:
+            return names[text.casefold()].cui
+        known = {*(str(concept.cui) for concept in self.pack.concepts), *self.model.events}
+        if text in known and ":" not in text:
+            return Cui(text)
+        near = [f"{names[n].cui} {names[n].name}" for n in get_close_matches(text.casefold(), names, 3, 0.5)]
+        near += get_close_matches(text.upper(), known, 2, 0.7) if not near else []
+        hint = (
+            f"; nearest: {', '.join(near)}"
+            if near
+            else "; `dualalign graph info` and `catalog search` show what there is"
+        )
+        raise UnknownConcept(f"{text!r} is no concept of {self.name}{hint}")
 
     def criteria(
         self,

@@ -59,7 +59,8 @@ def cli() -> None:
 def main() -> None:
     """Runs the command; every error made on purpose is one sentence on stderr and its own exit code."""
     try:
-        cli.main(standalone_mode=False)
+        code = cli.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.Abort:

@@ -163,7 +163,6 @@ def test_the_demo_runs_with_templates(tmp_path):
         (["sample", "--trait", "apoe=e4"], ["apoe"]),
         (["sample", "--age", "ninety"], ["80-90"]),
         (["sample", "--include", "C0085632", "--exclude", "C0085632"], ["C0085632"]),
-        (["sample", "no-such.graph"], ["no-such.graph"]),
         (["export", "jsnl", "runs/none", "x"], ["runs/none"]),
         (["load", "tabel", "x", "--graph", "y"], ["nearest is 'table'"]),
         (["load", "table", "x.csv", "--graph", "y"], ["--mapping"]),
@@ -177,6 +176,12 @@ def test_the_demo_runs_with_templates(tmp_path):
 def test_a_mistake_is_one_sentence_that_names_it(arguments, parts, tmp_path):
     one_sentence(dualalign(*arguments, cwd=tmp_path), 2, *parts)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_graph_that_is_not_there_says_how_to_make_one(tmp_path):
+    done = dualalign("graph", "info", "no-such.graph", cwd=tmp_path)
+    one_sentence(done, 3, "no-such.graph", "dualalign load facts")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_corrupt_graph_file_is_one_sentence(tmp_path):
