@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ontology.errors import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["adapter", "read_lines"]
 
@@ -16,7 +16,7 @@ _Row = TypeVar("_Row")
 
 
 @cache
-def adapter(kind: Hashable) -> Any:
+def adapter(kind: type[object]) -> Any:
     """Pydantic's `TypeAdapter` of a dataclass, made once."""
     from pydantic import TypeAdapter
 
@@ -27,7 +27,7 @@ def read_lines(kind: type[_Row], lines: Iterable[str | bytes], where: str = "-")
     """Values of a dataclass, lazily, one a line; blank lines are passed over; SourceError names the line and the field."""
     from pydantic import ValidationError
 
-    made = adapter(kind)
+    made = adapter(kind)  # type: ignore[arg-type] # a class is hashable; the stub of lru_cache does not see it
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

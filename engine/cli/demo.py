@@ -71,7 +71,7 @@ def _trajectories(graph: TrajectoryGraph, seed: int) -> None:
     click.echo("three sampled trajectories")
     for trajectory in graph.sample(3, seed=seed):
         why = [explain_onset(graph.model, trajectory, step) for step in range(len(trajectory.onsets))]
-        click.echo("\n".join(describe(trajectory, graph.pack, why)) + "\n")
+        click.echo("\n".join(describe(trajectory, graph.pack, why, most=14)) + "\n")
 
 
 def marked(record: Record) -> str:
