@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from engine.sampling.criteria import Criteria, check_criteria
+from engine.sampling.criteria import Criteria, check_criteria, outside
 from engine.sampling.kernel import Paths, Persons, Rates, Wanted, run
 from engine.sampling.personas import OLDEST, YOUNGEST, axes_of, persona_of, persons, stages_before
 from graph_loaders.facts import needs_of
@@ -242,6 +242,7 @@ def compile_rates(model: ProgressionModel) -> Rates:
     scheduled = [at[e] for e in (*before, str(pack.diagnosis), *with_it)]
     base = np.exp(np.minimum(model.mean[:, 0], 20.0))
     base[scheduled] = 0.0
+    base[[at[e] for e in outside(model)]] = 0.0
     axes = axes_of(pack)
     flat = [f"{axis}:{value}" for axis, values in axes.items() for value in values]
     axis_factor = np.array([np.exp(model.mean[:, column[f]]) if f in column else np.ones(size) for f in flat])

@@ -4,12 +4,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engine.sampling.criteria import Criteria
 from engine.sampling.figures import joint_scale
 from engine.sampling.model import ProgressionModel, combine
 from engine.sampling.sampler import sample_arrays
 from graph_loaders.elements import Edge, GraphElements
 from graph_loaders.facts import facts_to_elements
-from ontology.errors import ConfigError
+from ontology.concept import parse_cui
+from ontology.errors import ConfigError, Infeasible
 from ontology.pack import Pack, load_pack
 
 APATHY = "C0085632"
@@ -112,3 +114,13 @@ def test_median_survival_is_the_published_one_in_the_full_model(model):
     for sex, median in ((0, 5.7), (1, 4.2)):
         who = found.values[:, 0] == sex
         assert np.median((found.exit - found.diagnosis)[who]) == pytest.approx(median, rel=0.1)
+
+
+def test_a_concept_that_only_a_cohort_knows_stands_as_a_feature_and_is_not_sampled(pack, facts):
+    alien = "C0338656"
+    edges = estimate(["intercept"], [1.0], [50.0], event=alien), estimate([f"after:{alien}"], [1.0], [9.0])
+    found = combine(pack, with_edges(facts, *edges))
+    assert found.value(APATHY, f"after:{alien}") > 0.5
+    assert np.isnan(sample_arrays(found, 500, 1).first(alien)).all()
+    with pytest.raises(Infeasible, match="known to a cohort"):
+        sample_arrays(found, 1, 1, Criteria(include=(parse_cui(alien),)))
