@@ -201,7 +201,7 @@ def assistance(model: ProgressionModel, found: Columns) -> Iterator[Row]:
         return
     ranks = [f.event for f in model.pack.facts if f.kind == "order" and f.group == "order:adl" and f.event]
     helped = np.any([found.first(c) <= found.diagnosis for c in ranks], axis=0)
-    yield row(none, 100 * (1 - helped.mean()), "percent", used=True)  # EARLY_RATIO was chosen with this row in sight
+    yield row(none, 100 * (1 - helped.mean()), "percent", used=True)  # early-rate was chosen with this row in sight
 
 
 def lives(model: ProgressionModel, found: Columns) -> Iterator[Row]:

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 __all__ = ["WorkerSpec", "generate", "make_recipe"]
 
 
+_BATCH = 64
+_MODEL_BATCH = 8
+"""Slots that travel and are committed together: few where a sentence takes a second, so that progress shows and little is lost."""
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
     """All that a worker process needs, as plain data."""
@@ -139,7 +144,8 @@ def generate(
     spec = WorkerSpec(recipe, graph.pack, graph.elements, graph.settings)
     pool = inline if workers == 1 else partial(ProcessPool, spec.build, workers)
     labels = tuple(label.id for label in graph.pack.labels)
-    return Run(recipe, pool, labels=labels, out=out, trajectories=given, title=graph.pack.name)
+    batch = _BATCH if recipe.model == "template" else _MODEL_BATCH
+    return Run(recipe, pool, labels=labels, out=out, trajectories=given, title=graph.pack.name, batch=batch)
 
 
 def _name_of(model: Any) -> str:

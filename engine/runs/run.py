@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "RunReport"]
 
-_BATCH = 64
-"""Slots that travel, and are committed, together."""
-
 _SHOWN = 3
 """Refused texts kept in the report for each code."""
 
@@ -91,7 +88,7 @@ class Run:
         out: str | Path | None = None,
         trajectories: Iterable[Trajectory] | None = None,
         title: str = "DualAlign",
-        batch: int = _BATCH,
+        batch: int = 64,
     ) -> None:
         self.recipe, self._pool, self._labels = recipe, pool, labels
         self._given, self._title, self._batch = trajectories, title, batch

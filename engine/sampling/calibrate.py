@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = ["hold_figures"]
 
-_PERSONS = 20_000
-_ROUNDS = 3
+_PERSONS = 10_000
+_ROUNDS = 2
 
 
 def hold_figures(prior: Prior, model: Callable[[], ProgressionModel]) -> None:
-    """Move the intercepts of stages and death in `prior`, in place. Cost: some 60,000 simulated persons."""
+    """Move the intercepts of stages and death in `prior`, in place. Cost: some 30,000 simulated persons."""
     from engine.sampling.sampler import sample_arrays
 
     def simulate() -> Columns:

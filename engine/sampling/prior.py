@@ -99,7 +99,9 @@ def _diagnosis(prior: Prior) -> None:
     first = references(pack)
     for axis, values in shares.items():
         burden = {value: _burden(pack, f"{axis}:{value}", ratios, scale) for value in values}
-        given = any(x.given.startswith(f"{axis}:") for x in pack.exposures)
+        given = any(
+            x.given.startswith(f"{axis}:") and 0 < x.share < 1 for x in pack.exposures
+        )  # no tie of trait and factor
         ratio_of = dict.fromkeys(values, 0.0)
         for m in acting:
             if m.exposure.partition(":")[0] == axis:

@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 
     from ontology.pack import Pack, Stage
 
-__all__ = ["EARLY_RATIO", "Course", "courses", "spread"]
-
-EARLY_RATIO = 0.05
-"""Declared here: before the stage in which a concept typically begins its rate is this part of the rate from then on."""
+__all__ = ["Course", "courses", "spread"]
 
 _MOST = 0.95
 """A share "ever" of one would need an infinite rate; shares are held below this."""
@@ -123,7 +120,7 @@ def courses(pack: Pack, independent: frozenset[str] = frozenset()) -> dict[str, 
 
     A concept with a pooled share (symptom_pooled): its share at the start gives the rate before the diagnosis, its share
     over a period (or, without such a row, pooled share and borrowed off rate) the rate after it. Any other concept: the
-    share `ever` by the end of its typical stage, with `EARLY_RATIO` before that stage.
+    share `ever` by the end of its typical stage, at the assumption `early-rate` of its rate before that stage.
     """
     sd = spread(pack)
     found: dict[str, Course] = {}
@@ -175,15 +172,16 @@ def _declared(pack: Pack, cui: str) -> Course:
     if pack.diagnosis in needs:
         closed.append(next((i for i, s in enumerate(stages) if s not in _before(pack)), 0))
     opened = max(closed, default=0)
+    early = assumed(pack, "early-rate", 1.0)
 
     def short(rate: float) -> float:
         stay = 1.0
         for i, stage in enumerate(stages[: typical + 1]):
             if i >= opened:
-                stay /= 1 + rate * (EARLY_RATIO if i < typical else 1.0) * (stage.years or 1.0)
+                stay /= 1 + rate * (early if i < typical else 1.0) * (stage.years or 1.0)
         return ever - 1 + stay
 
     rate = _solve(short) if opened <= typical else -math.log1p(-ever)
     off = assumed(pack, "off-rate-borrowed", 0.0) if concept.remits else 0.0
-    ratios = {stages[typical].id: -math.log(EARLY_RATIO)} if stages else {}
-    return Course(rate * EARLY_RATIO if stages else rate, ratios, concept.source, 0.0, off, rate if off else 0.0)
+    ratios = {stages[typical].id: -math.log(early)} if stages else {}
+    return Course(rate * early if stages else rate, ratios, concept.source, 0.0, off, rate if off else 0.0)

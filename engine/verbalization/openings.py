@@ -214,7 +214,7 @@ _OPENINGS: dict[tuple[str, str, str], tuple[str, ...]] = {
         "{He} completed",
         "Evaluation included",
         "The visit included",
-        "{He} was referred for",
+        "Today {he} completed",
     ),
     ("present", "patient", "test"): (
         "{He} reports having had",

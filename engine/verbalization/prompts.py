@@ -37,7 +37,7 @@ class PromptForm:
 
 FULL = PromptForm()
 BRIEF = PromptForm(brief=True, examples=3)
-_REVISION = 1  # part of the prompt's id: raise it when the words below change meaning
+_REVISION = 2  # part of the prompt's id: raise it when the words below change meaning
 
 _SYSTEM = (
     "You write synthetic clinical notes. Write exactly one sentence, as a clinician would write it in a progress note. "
