@@ -89,8 +89,8 @@ def card(recipe: Recipe, counts: dict[str, Any], labels: tuple[str, ...], title:
             f"Every sentence is synthetic: planned from facts and aggregates, written by `{recipe.model}`, and kept only where",
             "entity linking found the planned concept with the planned assertion and informant. Not for clinical use.",
             "",
-            f"Records: {counts['accepted']} of {counts['requested']} requested. Texts refused on the way: "
-            f"{counts['rejected']} (acceptance {counts['acceptance']:.3f}); `rejected.jsonl` has their reasons.",
+            f"Records: {counts['accepted']} of {counts['requested']} requested; texts refused: {counts['rejected']}",
+            f"(acceptance {counts['acceptance']:.3f}), with their reasons in `rejected.jsonl`.",
             "",
             "| label | records |",
             "|---|---|",

@@ -22,8 +22,8 @@ RECORD = Record(
     assertion="present",
     informant="wife",
     spans=(
-        Span(13, 19, "apathy", "sign", "C0085632", "Apathy", "present", 1.0, True),
-        Span(25, 34, "wandering", "sign", "C0233569", "Wandering", "absent", 0.98, False),
+        Span(13, 19, "apathy", "sign", "C0085632", "Apathy", "present", 1.0, planned=True),
+        Span(25, 34, "wandering", "sign", "C0233569", "Wandering", "absent", 0.98, planned=False),
     ),
     trajectory_id="t-1",
     step=1,

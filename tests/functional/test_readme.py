@@ -45,15 +45,11 @@ def run(command: list[str], folder: Path, environment: dict[str, str]) -> subpro
 def test_every_block_runs_as_it_is_written(number, folder, environment):
     kind, block = BLOCKS[number]
     if kind == "python":
-        done = subprocess.run(
-            [sys.executable, "-c", block], cwd=folder, env=environment, capture_output=True, text=True
-        )
+        done = run([sys.executable, "-c", block], folder, environment)
         assert done.returncode == 0, done.stderr
         return
     for command in commands(block):
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=environment, capture_output=True, text=True
-        )
+        done = run(["bash", "-euo", "pipefail", "-c", command], folder, environment)
         allowed = {0, 1} if "audit" in command else {0}  # an audit of few sentences may report what is missing
         assert done.returncode in allowed, f"{command}\n{done.stderr}"
         assert "Traceback" not in done.stderr

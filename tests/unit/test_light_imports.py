@@ -3,7 +3,19 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = ("spacy", "scispacy", "medspacy", "langchain", "langchain_core", "neo4j", "torch", "pandas", "numba", "rdflib", "kglite")
+HEAVY = (
+    "spacy",
+    "scispacy",
+    "medspacy",
+    "langchain",
+    "langchain_core",
+    "neo4j",
+    "torch",
+    "pandas",
+    "numba",
+    "rdflib",
+    "kglite",
+)
 
 
 def loaded(statement: str) -> set[str]:
@@ -22,5 +34,3 @@ def test_naming_the_public_functions_loads_nothing_heavy():
 
 def test_the_other_packages_load_nothing_heavy():
     assert loaded("import ontology, graph_loaders, engine.cli") == set()
-
-
