@@ -46,7 +46,9 @@ _PARTS = (
     "informant",
 )  # each read by a pass of its own, so that their cues do not hide one another
 _PEOPLE = frozenset(
-    f"<{kind}{s}>" for kind in ("kin", "sibling", "elder", "other", "patient", "clinician") for s in ("", "'s")
+    f"<{kind}{s}>"
+    for kind in ("mate", "offspring", "grandchild", "sibling", "elder", "other", "patient", "clinician")
+    for s in ("", "'s")
 )
 _SPEAKING = frozenset(("<says>", "<notes>", "<denies>", "<thinks>", "<suspects>"))
 _APPOSITION = 9  # tokens between a person and the verb
@@ -86,7 +88,7 @@ def sentences(text: str) -> Iterator[tuple[int, int]]:
 
 
 class Context:
-    """Judges the mentions of texts. Making one takes about a second, once (medspaCy's import and the rules).
+    """Judges the mentions of texts. Making one takes about four seconds, once (mostly medspaCy's import).
 
     >>> Context().judge("Daughter denies wandering.", [(16, 25)])
     [(<Assertion.ABSENT: 'absent'>, <Informant.DAUGHTER: 'daughter'>)]
@@ -281,7 +283,7 @@ def read_rules() -> Rules:
 def _read_words(raw: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Informant], list[str]]:
     words = dict.fromkeys(raw["dropped"].split(), "")
     informants: dict[str, Informant] = {}
-    compounds: list[str] = []
+    compounds: list[str] = list(raw["joined"])
     classes = [(f"<{name}>", members.split()) for name, members in raw["classes"].items()]
     for kind, people in raw["persons"].items():
         for informant, names in people.items():

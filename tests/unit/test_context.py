@@ -26,8 +26,16 @@ def judge(context: Context, text: str, *concepts: str) -> list[tuple[str, str]]:
     return [(assertion.value, informant.value) for assertion, informant in context.judge(text, spans)]
 
 
-@pytest.mark.parametrize("name", ["assertions.csv", "assertions_more.csv"])
-def test_sentences_written_for_it_are_judged_right(context: Context, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("assertions.csv", 0.95),
+        ("assertions_more.csv", 0.95),
+        ("assertions_third.csv", 0.95),
+        ("assertions_fourth.csv", 0.82),  # no rule was written after it: what to expect of unseen sentences
+    ],
+)
+def test_sentences_written_for_it_are_judged_right(context: Context, name: str, least: float) -> None:
     rows = defaultdict(list)
     with (TESTS / "context" / name).open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -47,7 +55,7 @@ def test_sentences_written_for_it_are_judged_right(context: Context, name: str) 
                 wrong.update([kind, want] if want != got else [])
     assert sum(map(len, rows.values())) >= 60
     for kind in ("assertion", "informant"):
-        assert 1 - wrong[kind] / seen[kind] >= 0.95, {one: f"{wrong[one]} of {seen[one]} wrong" for one in wrong}
+        assert 1 - wrong[kind] / seen[kind] >= least, {one: f"{wrong[one]} of {seen[one]} wrong" for one in wrong}
 
 
 @pytest.mark.parametrize(
