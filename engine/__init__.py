@@ -9,8 +9,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from engine.audit import audit  # at once and light: later the name of the package would hide the function
+
 if TYPE_CHECKING:
-    from engine.audit import audit
     from engine.graph import TrajectoryGraph, open_graph
     from engine.plan import Plan
     from engine.record import Record, Span
@@ -70,7 +71,6 @@ _HOMES = {
     "Settings": "engine.settings",
     "Span": "engine.record",
     "TrajectoryGraph": "engine.graph",
-    "audit": "engine.audit",
     "generate": "engine.runs",
     "open_graph": "engine.graph",
     "write": "engine.writers",

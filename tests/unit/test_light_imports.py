@@ -34,3 +34,9 @@ def test_naming_the_public_functions_loads_nothing_heavy():
 
 def test_the_other_packages_load_nothing_heavy():
     assert loaded("import ontology, graph_loaders, engine.cli") == set()
+
+
+def test_public_functions_are_functions_whatever_was_imported_before():
+    code = "import engine.audit.coverage, engine.runs.generate, engine.writers; from engine import audit, generate, open_graph, write; print(all(map(callable, (audit, generate, open_graph, write))))"  # noqa: E501 - one statement
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
