@@ -26,7 +26,7 @@ def main(kills: int, sentences: int) -> None:
         subprocess.run([*command, str(home / "whole")], check=True, capture_output=True)
         whole = time.perf_counter() - started
         print(f"undisturbed: {sentences} sentences in {whole:.1f} s")
-        done, runs, partly = 0, 0, 0
+        done, early, runs = 0, 0, 0
         while done < kills:
             runs += 1
             target = home / f"run{runs}"
@@ -39,11 +39,11 @@ def main(kills: int, sentences: int) -> None:
                     break
                 process.send_signal(signal.SIGKILL)
                 process.wait()
-                done += 1
                 records = target / "records.jsonl"
                 count = records.read_bytes().count(b"\n") if records.exists() else 0
-                partly += 0 < count < sentences
-                print(f"kill {done}: {count} records on disk")
+                early += count == 0
+                done += 0 < count
+                print(f"kill: {count} records on disk")
             subprocess.run([*command, str(target)], check=True, capture_output=True)
             for name in FILES:
                 if (target / name).read_bytes() != (home / "whole" / name).read_bytes():

@@ -117,7 +117,7 @@ def _write(found: TrajectoryGraph, path: Path) -> None:
         raise ConfigError(f"{path} ends with {kind!r}; a graph can be written as .ttl, .graphml, .json or .graph")
     with whole(path) as part:
         if kind == ".ttl":
-            found.to_rdf().serialize(part, format="turtle", encoding="utf-8")
+            interchange.write_turtle(found.elements, part)
         elif kind == ".graphml":
             interchange.write_graphml(found.elements, part)
         else:

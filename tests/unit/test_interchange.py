@@ -11,7 +11,7 @@ import rdflib
 from rdflib.namespace import RDF, SKOS
 
 from graph_loaders.elements import Edge, GraphElements, Node
-from graph_loaders.interchange import from_networkx, from_rdf, to_json, to_networkx, to_rdf, write_graphml
+from graph_loaders.interchange import from_networkx, from_rdf, to_json, to_networkx, to_rdf, write_graphml, write_turtle
 from ontology.errors import SourceError, StoreError
 
 if TYPE_CHECKING:
@@ -129,3 +129,12 @@ def test_an_empty_graph_goes_everywhere(tmp_path: Path) -> None:
     assert from_rdf(to_rdf(empty)) == empty
     write_graphml(empty, tmp_path / "empty.graphml")
     assert nx.read_graphml(tmp_path / "empty.graphml").number_of_nodes() == 0
+
+
+def test_turtle_reads_back_as_the_same_graph(tmp_path: Path) -> None:
+    write_turtle(GRAPH, tmp_path / "g.ttl")
+    text = (tmp_path / "g.ttl").read_text(encoding="utf-8")
+    assert from_rdf(rdflib.Graph().parse(data=text, format="turtle")) == GRAPH
+    assert "umls:C0002395 a " in text or "umls:C0002395 da:" in text
+    with pytest.raises(StoreError, match="was not written"):
+        write_turtle(GRAPH, tmp_path / "no" / "g.ttl")
