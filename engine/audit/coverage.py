@@ -181,6 +181,8 @@ def _expected(graph: TrajectoryGraph, criteria: Criteria, labels: Counter[str]) 
 
     rng = np.random.default_rng(0)
     weights = Counter[str]()
+    known = {label.id for label in graph.pack.labels}
+    labels = Counter({label: count for label, count in labels.items() if label in known})
     total = sum(labels.values())
     found: dict[str, Counter[str]] = {label: Counter() for label in labels}
     for trajectory in graph.sample(_TRAJECTORIES, seed=0, criteria=criteria):
@@ -209,6 +211,9 @@ def _missing(rows: Iterable[ConceptRow], total: int, labels: Counter[str], graph
                 row.cui,
                 "ask for it with --include, or for more sentences",
             )
+    for name in sorted(set(labels) - {label.id for label in graph.pack.labels}):
+        message = f"{labels[name]} records have the label {name!r}, which the pack {graph.pack.id} does not have"
+        yield Issue(Severity.ERROR, "unknown-label", message, "labels", "audit them with the pack they were made with")
     if labels:
         for label in graph.pack.labels:
             if not labels[label.id]:
