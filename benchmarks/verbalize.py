@@ -25,11 +25,10 @@ from ontology.pack import load_pack
 
 def plans(pack, count, seed):
     """Plans drawn as a run draws them, even over the labels."""
-    from engine.sampling.sampler import draw
-
     from engine.graph import open_graph
     from engine.plan import plan_for_label
     from engine.sampling.criteria import Criteria
+    from engine.sampling.sampler import draw
 
     rng = np.random.default_rng(seed)
     labels = [label.id for label in pack.labels]

@@ -12,9 +12,8 @@ from ontology.mention import Assertion
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ontology.catalog import Catalog
-
     from graph_loaders.event import ClinicalEvent, Patient
+    from ontology.catalog import Catalog
     from ontology.concept import Cui
 
 __all__ = ["Tally", "trajectories"]

@@ -26,9 +26,8 @@ def build(format: str, path: str, out: str) -> None:  # noqa: A002 - the word us
     """Read a vocabulary (FORMAT obo or jsonl) into a catalog."""
     from importlib import import_module
 
-    from ontology.catalog import Catalog
-
     from engine.writers._whole import whole
+    from ontology.catalog import Catalog
     from ontology.readers import kb_jsonl
 
     reader = import_module(f"ontology.readers.{'obo' if format == 'obo' else 'kb_jsonl'}")
@@ -95,8 +94,7 @@ def export(path: str, catalog: str) -> None:
 
 
 def _open(name: str):  # type: ignore[no-untyped-def] # noqa: ANN202 - Catalog is imported late
-    from ontology.catalog import open_catalog
-
     from engine.settings import Settings
+    from ontology.catalog import open_catalog
 
     return open_catalog(name, cache=Settings.load().cache)

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ontology.catalog import Catalog
-
     from ontology.mention import Mention
 
 
@@ -24,9 +23,8 @@ if TYPE_CHECKING:
 @pack_option
 def command(file: str, catalog: str | None, jsonl: bool, pack: str | None) -> None:
     """Find concepts in text, with assertion and informant: one JSON line for each line of FILE (- for stdin)."""
-    from ontology.linker import CatalogLinker
-
     from engine.settings import Settings
+    from ontology.linker import CatalogLinker
 
     found = _catalog(catalog, pack)
     linker = CatalogLinker(found, cache=Settings.load().cache)
@@ -43,10 +41,9 @@ def command(file: str, catalog: str | None, jsonl: bool, pack: str | None) -> No
 
 
 def _catalog(name: str | None, pack: str | None) -> Catalog:
-    from ontology.catalog import open_catalog
-
     from engine.graph import open_graph
     from engine.settings import Settings
+    from ontology.catalog import open_catalog
 
     if name is None or name == "pack":
         with open_graph(pack=pack, catalog=name) as graph:

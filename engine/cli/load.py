@@ -24,7 +24,6 @@ def command(format: str, path: str | None, graph: str, mapping: str | None, coho
     from difflib import get_close_matches
 
     from graph_loaders.load import load_facts, load_table
-
     from ontology.pack import load_pack
 
     found = load_pack(pack)
