@@ -254,6 +254,17 @@ def test_no_space_left_is_one_sentence_and_the_run_goes_on(graph, tmp_path):
         assert len(list(again)) == 10
 
 
+def test_any_langchain_chat_model_writes_a_run(graph):
+    from langchain_core.language_models import FakeListChatModel
+
+    model = FakeListChatModel(
+        responses=["Patient received a flu shot today.", "Blood pressure was stable at this visit."]
+    )
+    records = list(generate(graph, model=model, quotas={"none": 2}, seed=1))
+    assert {record.text for record in records} == set(model.responses)
+    assert len({record.model for record in records}) == 1
+
+
 def test_workers_need_a_model_by_name(graph):
     with pytest.raises(ConfigError, match="given by name"):
         generate(graph, 5, linker=graph.linker, workers=2)
