@@ -38,6 +38,7 @@ _ABBREVIATED = re.compile(
     r"(?:\b(?:[A-Za-z]|[Dd]r|[Mm]rs?|[Mm]s|[Pp]t|[Vv]s|e\.g|i\.e|approx|y\.o|[Hh]x|[Nn]o|[Pp]rof|[Ss]t))\.$"
 )
 _WINDOW = 120  # tokens on either side of a concept that may hold its cues
+_NEAR = 80  # characters on either side of a word that may tell what it means
 _REMEMBERED = 65_536
 _CONCEPT, _UNKNOWN, _NUMBER, _OPEN, _CLOSE = "@", "_", "<number>", "^", "$"
 _PARTS = (
@@ -97,6 +98,15 @@ class Context:
     def __init__(self) -> None:
         self._rules = read_rules()
         self._shape = lru_cache(maxsize=_REMEMBERED)(_Judge(self._rules.cues))
+
+    def other_sense(self, text: str, start: int, end: int) -> bool:
+        """Whether the word from `start` to `end` means no concept here: "in the fall" is a season."""
+        homograph = self._rules.homographs.get(text[start:end].lower())
+        if homograph is None:
+            return False
+        before = text[max(0, start - _NEAR) : start]
+        *_, sentence = "", *(before[first:last] for first, last in sentences(before))
+        return homograph.fits(sentence.lower(), text[end : end + _NEAR].lower())
 
     def judge(self, text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[Assertion, Informant]]:
         """Assertion and informant of each span (characters, end exclusive, in order, not overlapping) of `text`."""
@@ -171,7 +181,7 @@ def _apposition(tokens: Sequence[str], comma: int) -> int:
 
 
 def _join(match: re.Match[str]) -> str:
-    return match[0].replace(" ", "").replace("-", "")
+    return match[0].replace(" ", "").replace("-", "").replace(".", "")
 
 
 class _Judge:
@@ -250,15 +260,30 @@ def _rule(cue: Cue, pattern: list[dict[str, str]] | None = None) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
+class Homograph:
+    """Surroundings (before, after) in which a word means something else, and what before it speaks against that."""
+
+    around: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]
+    unless: re.Pattern[str]
+
+    def fits(self, before: str, after: str) -> bool:
+        """Whether the word between these two texts in lower case means something else."""
+        if self.unless.search(before):
+            return False
+        return any(first.search(before) and then.match(after) for first, then in self.around)
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """The content of `context_rules.toml`: the simplified form of each known word ("" where it is dropped), the informant
-    that a word for a person stands for, words written apart that count as one, and every cue spelt out.
+    that a word for a person stands for, words written apart that count as one, every cue spelt out, and words with another meaning.
     """
 
     words: Mapping[str, str]
     informants: Mapping[str, Informant]
     joined: re.Pattern[str]
     cues: tuple[Cue, ...]
+    homographs: Mapping[str, Homograph]
 
 
 @lru_cache(maxsize=1)
@@ -276,8 +301,23 @@ def read_rules() -> Rules:
     for token in {token for cue in cues.values() for token in cue.tokens}:
         words.setdefault(token, token)
     words.update(dict.fromkeys((_CONCEPT, _UNKNOWN, _OPEN, _CLOSE), _UNKNOWN))
-    pattern = "|".join(rf"\b{name.replace(' ', '[ -]?')}\b" for name in sorted(compounds, key=len, reverse=True))
-    return Rules(words, informants, re.compile(pattern), tuple(cues.values()))
+    joined = [rf"\b{name.replace(' ', '[ -]?')}\b" for name in sorted(compounds, key=len, reverse=True)]
+    joined.append(rf"\b(?:{'|'.join(raw['abbreviated'])})\.(?= )")
+    return Rules(words, informants, re.compile("|".join(joined)), tuple(cues.values()), _read_homographs(raw))
+
+
+def _read_homographs(raw: Mapping[str, Any]) -> dict[str, Homograph]:
+    found = {}
+    for one in raw["homographs"]:
+        around = tuple(part.replace(" ", r"\s+").split("@") for part in one["around"])
+        found[one["word"]] = Homograph(
+            tuple(
+                (re.compile(rf"(?:^|\W){before}\Z"), re.compile(rf"{after}\b" if after else ""))
+                for before, after in around
+            ),
+            re.compile(rf"\b{one['unless']}\b"),
+        )
+    return found
 
 
 def _read_words(raw: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Informant], list[str]]:

@@ -9,6 +9,7 @@ import unicodedata
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import ahocorasick
@@ -196,6 +197,7 @@ _NUMBER = (  # endings of the one and the other number of a noun; the first that
 _NOUN = re.compile(r"[a-z]{4,}")
 
 
+@lru_cache(maxsize=65_536)
 def _plural(word: str) -> str:
     """The other number of a noun: a plural of a singular, a singular of a plural, or "" where neither is plain."""
     if not _NOUN.fullmatch(word):
@@ -206,6 +208,17 @@ def _plural(word: str) -> str:
     return ""
 
 
+@lru_cache(maxsize=65_536)
+def _respelled(word: str) -> tuple[str, str]:
+    """A word in US and in UK spelling."""
+    american = british = word
+    for pattern, other in _SPELLED:
+        american = pattern.sub(other, american)
+    for pattern, other in _SPELLED_BACK:
+        british = pattern.sub(other, british)
+    return american, british
+
+
 def variants(key: str) -> frozenset[str]:
     """Other ways to write a normalised string: number of its head, possessive, US and UK spelling, joined prefix.
 
@@ -213,11 +226,8 @@ def variants(key: str) -> frozenset[str]:
     ['alzheimer disease', 'alzheimer diseases', "alzheimer's diseases"]
     """
     found = {key}
-    for patterns in (_SPELLED, _SPELLED_BACK):
-        respelled = key
-        for pattern, other in patterns:
-            respelled = pattern.sub(other, respelled)
-        found.add(respelled)
+    spellings = [_respelled(word) for word in key.split(" ")]
+    found.update(" ".join(words) for words in zip(*spellings, strict=True))
     for one in tuple(found):
         head = _HEAD.search(one)
         stem, rest = (one[: head.start()], one[head.start() :]) if head else (one, "")
@@ -275,7 +285,7 @@ class Lexicon:
         self._entries: list[tuple[int, tuple[tuple[Cui, float], ...], tuple[tuple[Cui, float], ...]]] = []
         for key in sorted(forms.keys() | capitals.keys()):
             lower = _ranked(forms.get(key, {}))
-            either = _ranked({**capitals.get(key, {}), **forms.get(key, {})})
+            either = _ranked({**capitals[key], **forms.get(key, {})}) if key in capitals else lower
             self._automaton.add_word(f" {key}", len(self._entries))
             self._entries.append((len(key), lower, either))
         self.strings = {
@@ -350,4 +360,6 @@ def _start(hit: Hit) -> int:
 
 
 def _ranked(scores: dict[Cui, float]) -> tuple[tuple[Cui, float], ...]:
+    if len(scores) < 2:  # noqa: PLR2004 - nothing to rank
+        return tuple(scores.items())
     return tuple(sorted(scores.items(), key=lambda item: (-item[1], item[0])))

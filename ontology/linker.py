@@ -39,8 +39,8 @@ class CatalogLinker:
     """Links texts to the concepts of `catalog`.
 
     `cache` is a folder for the index of 3-grams (None: built anew in each process, some seconds for 40,000 strings, when
-    the first near string turns up). `fuzzy=False` leaves that tier out, and with it scispaCy. Opening takes about six
-    seconds for the HPO (52,000 forms): four for medspaCy's import and its rules, two for the forms.
+    the first near string turns up). `fuzzy=False` leaves that tier out, and with it scispaCy. Opening takes about five
+    seconds for the HPO (52,000 forms): four for medspaCy's import and its rules, one for the forms.
 
     >>> from ontology.concept import Concept
     >>> linker = CatalogLinker({"C0233563": Concept("C0233563", "wandering")}, fuzzy=False)
@@ -50,7 +50,7 @@ class CatalogLinker:
 
     def __init__(self, catalog: Mapping[Cui, Concept], *, cache: Path | None = None, fuzzy: bool = True) -> None:
         self._lexicon = Lexicon(catalog.values())
-        self._near = _NearTier(self._lexicon, cache) if fuzzy and len(self._lexicon) else None
+        self._near = _NearTier(self._lexicon, catalog, cache) if fuzzy and len(self._lexicon) else None
         self._context = Context()
 
     def link(self, texts: Iterable[str]) -> Iterator[tuple[Mention, ...]]:
@@ -69,6 +69,7 @@ class CatalogLinker:
             yield self._mentions(text, found)
 
     def _mentions(self, text: str, hits: list[Hit]) -> tuple[Mention, ...]:
+        hits = [hit for hit in hits if not self._context.other_sense(text, hit.start, hit.end)]
         if not hits:
             return ()
         judged = self._context.judge(text, [(hit.start, hit.end) for hit in hits])
@@ -81,16 +82,17 @@ class CatalogLinker:
 class _NearTier:
     """Windows that are nearly a string, with scispaCy's candidates."""
 
-    def __init__(self, lexicon: Lexicon, cache: Path | None) -> None:
+    def __init__(self, lexicon: Lexicon, catalog: Mapping[Cui, Concept], cache: Path | None) -> None:
         self._strings = lexicon.strings
+        self._catalog = catalog
         self._cache = cache
         self._known: dict[str, tuple[tuple[Cui, float], ...]] = {}
 
     @cached_property
     def _nearby(self) -> Nearby:
-        from ontology.nearby import Nearby
+        from ontology.nearby import Nearby, common_words
 
-        return Nearby(self._strings)
+        return Nearby(self._strings, common_words(self._catalog.values()))
 
     @cached_property
     def _generator(self) -> Any:

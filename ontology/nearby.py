@@ -7,16 +7,17 @@ This is only a filter, some microseconds a sentence; how near a window really is
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from typing import TYPE_CHECKING
 
-from ontology.lexicon import FUNCTION_WORDS
+from ontology.lexicon import FUNCTION_WORDS, normalise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from ontology.concept import Concept
     from ontology.lexicon import Normal
 
 __all__ = ["Nearby", "Window", "common_words", "near"]
@@ -29,6 +30,7 @@ _BARRIERS = FUNCTION_WORDS - _BRIDGES - {"and", "or", "self"}  # "nausea without
 _NEW, _BARRIER = -1, -2  # in the place of a word's code
 _SHORTEST = 3  # letters of a word that may be misspelt
 _ALONE = 5  # letters of one that is the whole window: shorter ones are mostly other words
+_COMMON = 2  # definitions that have a word which is not a slip of the pen
 _LONGEST = 8  # words of a window, function words among them
 _BREAK = re.compile(r"[^\w\s'’‘‐‑–-]")  # punctuation ends a window
 
@@ -44,11 +46,20 @@ class Window:
     strings: tuple[str, ...]
 
 
-@lru_cache(maxsize=1)
-def common_words() -> frozenset[str]:
-    """Ordinary words of clinical and scientific English: one of these is not a misspelling of another word."""
-    text = resources.files("ontology").joinpath("common_words.txt").read_text("utf-8")
-    return frozenset(word for line in text.splitlines() if not line.startswith("#") for word in line.split())
+def common_words(concepts: Iterable[Concept]) -> frozenset[str]:
+    """Words that are no misspelling of others: those in two definitions of the catalog, those that the rules of
+    `ontology.context` know, and spaCy's English stop words. Half a second for the definitions of the HPO; loads spaCy.
+    """
+    from spacy.lang.en.stop_words import STOP_WORDS
+
+    from ontology.context import read_rules
+
+    seen: Counter[str] = Counter()
+    for concept in concepts:
+        if concept.definition:
+            seen.update(set(_WORD.findall(normalise(concept.definition).text)))
+    told = (word for word in (*STOP_WORDS, *read_rules().words) for word in _WORD.findall(word))
+    return frozenset((*told, *(word for word, count in seen.items() if count >= _COMMON)))
 
 
 def near(one: str, other: str) -> bool:
@@ -79,7 +90,8 @@ class Nearby:
     ['loss of memory', 'memmory loss']
     """
 
-    def __init__(self, strings: Iterable[str]) -> None:
+    def __init__(self, strings: Iterable[str], common: frozenset[str] = frozenset()) -> None:
+        self._common = common
         self._codes: dict[str, int] = {}
         self._bags: dict[int, list[str]] = {}
         for string in strings:
@@ -102,7 +114,7 @@ class Nearby:
 
     def _look_alikes(self, word: str) -> tuple[tuple[int, bool], ...]:
         """The words of the catalog that `word` may be a misspelling of: code, and whether the first letter is the same."""
-        if len(word) < _SHORTEST or not word.isalpha() or word in common_words():
+        if len(word) < _SHORTEST or not word.isalpha() or word in self._common:
             return ()
         shorter = {word, *_without_one(word)}
         found = {other for less in shorter for other in self._deleted.get(less, ()) if near(word, other)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -84,6 +85,21 @@ def test_misspelt_and_reordered_strings_are_found_below_exact_ones(
 )
 def test_ordinary_words_are_no_mentions(linker: Linker, text: str) -> None:
     assert link(linker, text) == ()
+
+
+def test_a_word_of_two_definitions_is_no_misspelling_of_another() -> None:
+    texts = ["He was wanderung.", "A tremer was seen.", "He wanders."]
+    alone = [Concept(Cui("C0233563"), "wandering"), Concept(Cui("C0040822"), "tremor")]
+    defined = [replace(concept, definition="Not wanderung in a tremer's house.") for concept in alone]
+    assert [len(found) for found in CatalogLinker(Catalog(alone)).link(texts)] == [1, 1, 0]
+    assert [len(found) for found in CatalogLinker(Catalog(defined)).link(texts)] == [0, 0, 0]
+    assert [len(found) for found in CatalogLinker(Catalog(defined[:1] + alone[1:])).link(texts)] == [1, 1, 0]
+
+
+def test_a_season_is_no_fall() -> None:
+    linker = CatalogLinker(Catalog([Concept(Cui("C0085639"), "falls")]), fuzzy=False)
+    texts = ["Dental cleaning is due in the fall.", "He had a fall."]
+    assert [len(found) for found in linker.link(texts)] == [0, 1]
 
 
 def test_without_the_near_tier_only_exact_strings_are_found() -> None:

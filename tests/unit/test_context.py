@@ -32,7 +32,7 @@ def judge(context: Context, text: str, *concepts: str) -> list[tuple[str, str]]:
         ("assertions.csv", 0.95),
         ("assertions_more.csv", 0.95),
         ("assertions_third.csv", 0.95),
-        ("assertions_fourth.csv", 0.82),  # no rule was written after it: what to expect of unseen sentences
+        ("assertions_fourth.csv", 0.87),  # before any rule was written after it: assertion 0.83, informant 0.87
     ],
 )
 def test_sentences_written_for_it_are_judged_right(context: Context, name: str, least: float) -> None:
@@ -75,6 +75,53 @@ def test_form_of_the_text_changes_nothing(
     context: Context, text: str, concept: str, assertion: str, informant: str
 ) -> None:
     assert judge(context, text, concept) == [(assertion, informant)]
+
+
+@pytest.mark.parametrize(
+    ("text", "concept", "assertion", "informant"),
+    [
+        ("Pt. denies apathy.", "apathy", "absent", "patient"),
+        ("The pt. states that she has apathy.", "apathy", "present", "patient"),
+        ("Dr. Adams noted apathy.", "apathy", "present", "clinician"),
+        ("Formerly treated with donepezil.", "donepezil", "historical", "clinician"),
+        ("Patient has yet to show apathy.", "apathy", "absent", "clinician"),
+        ("Has not yet shown any apathy.", "apathy", "absent", "clinician"),
+        ("Apathy not reported.", "Apathy", "absent", "clinician"),
+        ("Apathy: not reported", "Apathy", "absent", "clinician"),
+        ("Apathy not noticed at this visit.", "Apathy", "absent", "clinician"),
+        ("Wife did not report apathy.", "apathy", "absent", "wife"),
+        ("Family was told to call if apathy occurs.", "apathy", "hypothetical", "clinician"),
+        ("The wife has been told to return if apathy should occur.", "apathy", "hypothetical", "clinician"),
+        ("Wife told us of apathy.", "apathy", "present", "wife"),
+        ("There is a lack of wandering.", "wandering", "absent", "clinician"),
+        ("There is no lack of appetite.", "appetite", "present", "clinician"),
+        ("Lack of energy is striking.", "Lack of energy", "present", "clinician"),
+        ("A lack of sleep and apathy are striking.", "apathy", "present", "clinician"),
+    ],
+)
+def test_classes_of_cues_reach_what_they_should(
+    context: Context, text: str, concept: str, assertion: str, informant: str
+) -> None:
+    assert judge(context, text, concept) == [(assertion, informant)]
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("Dental cleaning is due in the fall.", True),
+        ("DUE IN THE\nFALL", True),
+        ("She moved in late fall.", True),
+        ("Diagnosed in fall of 2019.", True),
+        ("The fall of 2 steps hurt her.", False),
+        ("She broke her hip in the fall.", False),
+        ("She broke her hip. Cast comes off in the fall.", True),
+        ("He had a fall.", False),
+        ("fall", False),
+    ],
+)
+def test_a_season_is_no_fall(context: Context, text: str, other: bool) -> None:
+    start = text.lower().index("fall")
+    assert context.other_sense(text, start, start + len("fall")) is other
 
 
 def test_a_cue_far_away_in_an_endless_sentence_says_nothing(context: Context) -> None:

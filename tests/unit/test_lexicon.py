@@ -94,6 +94,8 @@ def test_an_empty_lexicon_finds_nothing() -> None:
         ("organize", "organise"),
         ("non verbal", "nonverbal"),
         ("parkinson's disease", "parkinson disease"),
+        ("tumour behaviour (oesophageal)", "tumor behavior (esophageal)"),
+        ("edema of fetal leukocyte", "oedema of foetal leucocyte"),
     ],
 )
 def test_variants_are_other_ways_to_write_a_string(one: str, other: str) -> None:
