@@ -146,7 +146,7 @@ def test_the_demo_runs_with_templates(tmp_path):
     done = dualalign("demo", "--model", "template", "-n", "20", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs" / "demo" / "records.jsonl").read_text(encoding="utf-8").count("\n") == 20
-    for part in ("three sampled trajectories", "because", "refused for", "files in runs/demo"):
+    for part in ("three sampled trajectories", "its rate is", "refused for", "files in runs/demo"):
         assert part in done.stdout
 
 
