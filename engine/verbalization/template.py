@@ -17,6 +17,7 @@ assertion and kind of informant (`any`: all) and, where it names one, its entity
 from __future__ import annotations
 
 import itertools
+import math
 import random
 import re
 from dataclasses import dataclass
@@ -127,10 +128,15 @@ class TemplateVerbalizer:
             )
         text = ""
         for _ in range(_TRIES):
-            text = self._fill(draw.choice(draw.choice(frames)), plan, concept, draw)
+            text = self._fill(draw.choice(self._pick(frames, draw)), plan, concept, draw)
             if text != request.previous:
                 break
         return text
+
+    @staticmethod
+    def _pick(frames: list[list[_Compiled]], draw: Draw) -> list[_Compiled]:
+        """A frame, those with more alternatives more often (by the root of their number), so that repeats are rare."""
+        return draw.choices(frames, [math.sqrt(len(compiled)) for compiled in frames])[0]
 
     def _unguided(self, plan: Plan, draw: Draw) -> tuple[PackConcept | None, Plan]:
         """A concept and an informant for a plan that has neither."""
