@@ -76,6 +76,17 @@ _FIRST_PERSON = re.compile(
 _PERSON_WORDS = frozenset(
     "i you your yours yourself my me myself mine we i'm i've i'd i'll".split()  # noqa: SIM905 - as in `vocabulary`
 )
+_DEFINED = re.compile(
+    r"\b(?:is|are) (?:an?|the|any|one of the) (?:[\w-]+ ){0,4}(?:disease|disorder|condition|syndrome|illness|term|type|form|kind|symptom|"
+    r"process|state|group|branch|method|measure|part|organ)s? (?:that|which|in which|where|of|characterized by|caused by|affecting|"
+    r"used (?:to|for|in))\b"
+)
+_DEFINED_WORDS = frozenset(
+    """
+    disease diseases disorder disorders condition conditions syndrome illness term type types form forms kind kinds
+    symptom symptoms process state group branch method measure part organ
+    """.split()  # noqa: SIM905 - as in `vocabulary`
+)
 _DOUBLES = frozenset({"had", "that"})
 _RUN = 4
 
@@ -201,11 +212,14 @@ def residue(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Co
 
 @rule(
     code="register",
-    meaning="First or second person outside quotation marks: not how a note speaks.",
-    hint="Write about the patient in the third person, as in a clinical note.",
+    meaning="First or second person outside quotation marks, or a textbook's definition: not how a note speaks.",
+    hint="Write about this patient in the third person, as in a clinical note.",
 )
 def register(_plan: Plan, text: str, _mentions: tuple[Mention, ...], _context: Context) -> Iterable[Issue]:
-    if _PERSON_WORDS.isdisjoint(vocabulary(text)):
+    said = vocabulary(text)
+    if not _DEFINED_WORDS.isdisjoint(said) and (bad := _DEFINED.search(text)):
+        return (found("register", f"a note does not define things: {excerpt(bad[0])}", bad.span()),)
+    if _PERSON_WORDS.isdisjoint(said):
         return ()
     plain = outside_quotes(text)
     if bad := _SECOND_PERSON.search(plain) or _FIRST_PERSON.search(plain):

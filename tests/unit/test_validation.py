@@ -598,6 +598,24 @@ def test_register(text: str) -> None:
     assert "register" in form_codes(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Pulse is a rare disease that affects the brain.",
+        "Wandering is the kind of symptom that follows confusion.",
+        "Donepezil is one of the group of medicines used to treat dementia.",
+        "Seizures are a condition characterized by shaking.",
+    ],
+)
+def test_a_definition_is_not_a_note(text: str) -> None:
+    assert "register" in form_codes(text)
+
+
+def test_a_note_may_name_a_disease() -> None:
+    assert form_codes("Chronic kidney disease is stable since the last visit.") == set()
+    assert form_codes("She has a condition that is followed elsewhere.") == set()
+
+
 def test_a_quotation_may_speak_in_the_first_person() -> None:
     assert form_codes('Patient says, "I am sleeping poorly, you know," and smiles.') == set()
     assert form_codes("Patient says “my sleep is poor” and smiles.") == set()
