@@ -13,6 +13,7 @@ from engine.audit import audit  # at once and light: later the name of the packa
 
 if TYPE_CHECKING:
     from engine.graph import TrajectoryGraph, open_graph
+    from engine.linking import Linker
     from engine.plan import Plan
     from engine.record import Record, Span
     from engine.runs import Recipe, Run, generate
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         SourceError,
         StoreError,
         UnknownConcept,
+        WorkerLost,
     )
     from ontology.issue import Issue
 
@@ -41,6 +43,7 @@ __all__ = [
     "DualAlignError",
     "Infeasible",
     "Issue",
+    "Linker",
     "MissingExtra",
     "ModelError",
     "Plan",
@@ -55,6 +58,7 @@ __all__ = [
     "StoreError",
     "TrajectoryGraph",
     "UnknownConcept",
+    "WorkerLost",
     "audit",
     "generate",
     "open_graph",
@@ -64,6 +68,7 @@ __all__ = [
 _HOMES = {
     "Criteria": "engine.sampling.criteria",
     "Issue": "ontology.issue",
+    "Linker": "engine.linking.linker",
     "Plan": "engine.plan",
     "Recipe": "engine.runs",
     "Record": "engine.record",

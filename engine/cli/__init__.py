@@ -17,6 +17,7 @@ _COMMANDS = {
     "demo": "demo",
     "catalog": "catalog",
     "link": "link",
+    "link-score": "link_score",
     "load": "load",
     "graph": "graph",
     "sample": "sample",
