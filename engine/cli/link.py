@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from engine.linking.run import LinkReport
 
+_INTERRUPTED = 130
+
 
 @click.command("link")
 @click.argument("file", default="-")
@@ -72,7 +74,11 @@ def command(file: str, jsonl: bool, as_json: bool, show: bool, **asked: Any) -> 
     quiet = asked["out"] is None and not asked["dry_run"]
     start = time.perf_counter()
     with _meter(hidden=quiet and sys.stdout.isatty()) as progress:
-        report = link_file(file, vocabulary=vocabulary, asked=fields, each=typed, progress=progress, **asked)
+        try:
+            report = link_file(file, vocabulary=vocabulary, asked=fields, each=typed, progress=progress, **asked)
+        except KeyboardInterrupt:
+            warn(f"dualalign: stopped{'' if quiet else '; nothing was written'}")
+            raise click.exceptions.Exit(_INTERRUPTED) from None
     if as_json and not quiet:
         echo_json(report.to_json())
     for line in report.problems.lines():

@@ -13,6 +13,7 @@ from ontology.errors import WorkerLost
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
+    from multiprocessing.connection import Connection
 
 __all__ = ["in_order"]
 
@@ -35,12 +36,13 @@ def in_order(
     >>> list(in_order([1, 2, 3], lambda: str))
     ['1', '2', '3']
     """
-    if processes == 1:
-        work = build()
-        for batch in batches:
-            yield work(batch)
+    if processes > 1:
+        yield from _parallel(batches, build, processes)
         return
-    yield from _parallel(batches, build, processes)
+    work: Callable[[_Batch], _Made] | None = None
+    for batch in batches:  # what is wrong with the input is said before anything is opened
+        work = work or build()
+        yield work(batch)
 
 
 def _parallel(
@@ -51,7 +53,8 @@ def _parallel(
     from concurrent.futures.process import BrokenProcessPool
 
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, _start, (build,))
+    watched, held = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(processes, context, _start, (build, watched))
     waiting: deque[Future[Any]] = deque()
     try:
         for batch in batches:
@@ -66,29 +69,26 @@ def _parallel(
             "nothing half-written is kept: run the same command again, with fewer --processes where memory is short"
         ) from None
     finally:
+        held.close()  # nobody waits for what is still in work
         pool.shutdown(wait=True, cancel_futures=True)
+        watched.close()
 
 
 _build: Callable[[], Callable[[Any], Any]] | None = None
 _work: Callable[[Any], Any] | None = None
 
 
-def _start(build: Callable[[], Callable[[Any], Any]]) -> None:
+def _start(build: Callable[[], Callable[[Any], Any]], watched: Connection) -> None:
     global _build  # noqa: PLW0603 - one function a process, set once when the process starts
     _build = build
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the main process's to answer
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with, args=(watched,), daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    """Ends this process when the one that started it is gone: the queue between them would wait for ever."""
-    import multiprocessing
-    from multiprocessing.connection import wait
-
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
+def _end_with(watched: Connection) -> None:
+    """Ends this process when the other end of the pipe is closed: by the main process that is done, by the system when that is killed."""
+    watched.poll(None)
+    os._exit(1)
 
 
 def _call(batch: Any) -> Any:
