@@ -47,7 +47,7 @@ _INTERRUPTED = 130
     "--keep", multiple=True, metavar="NAME", help="A field or column to carry to the output; may be repeated."
 )
 @click.option("--encoding", default="utf-8", show_default=True, metavar="NAME", help="Encoding of plain text.")
-@click.option("--exact", is_flag=True, help="Only strings of the catalog and their inflected forms: many times faster.")
+@click.option("--exact", is_flag=True, help="Only strings of the catalog and their inflected forms: faster.")
 @click.option("--types", is_flag=True, help="Label entities by semantic type (TUI) where the catalog has it.")
 @click.option("--skip-bad", is_flag=True, help="Leave out lines that cannot be read; counted, and the exit code is 1.")
 @click.option("--show", is_flag=True, help="Print the texts with their concepts marked, for reading.")

@@ -57,8 +57,8 @@ def test_every_block_runs_as_it_is_written(number, folder, environment):
 
 def test_every_command_of_the_table_exists(environment):
     done = subprocess.run(["dualalign", "--help"], env=environment, capture_output=True, text=True, check=True)
-    listed = set(re.findall(r"^  ([a-z]+) {2,}", done.stdout, re.MULTILINE))
-    table = set(re.findall(r"^\| `([a-z]+)", README, re.MULTILINE))
+    listed = set(re.findall(r"^  ([a-z][a-z-]*) {2,}", done.stdout, re.MULTILINE))
+    table = set(re.findall(r"^\| `([a-z-]+)", README, re.MULTILINE))
     assert table == listed
 
 
