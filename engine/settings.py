@@ -5,37 +5,105 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from ontology.errors import ConfigError
+
+if TYPE_CHECKING:
+    from graph_loaders.stores.address import ServerAddress
 
 __all__ = ["Settings"]
+
+_LONGEST_PASSWORD = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the caches and servers are. Secrets never show in `repr`."""
+    """Where the caches and servers are, and how to get in. Secrets never show in `repr`.
+
+    `neo4j_user` and `neo4j_database` fill in what the address of a graph leaves out; `neo4j_uri` is the server of one that names none.
+    """
 
     cache: Path
     model_url: str = ""
     model_key: str = field(default="", repr=False)
     offline: bool = False
+    neo4j_uri: str = "neo4j://127.0.0.1:7687"
+    neo4j_user: str = "neo4j"
+    neo4j_password: str = field(default="", repr=False)
+    neo4j_database: str = "neo4j"
 
     @classmethod
     def load(cls, **overrides: Any) -> Settings:
-        """Reads `DUALALIGN_CACHE`, `_MODEL_URL`, `_MODEL_KEY`, `_OFFLINE`; keyword arguments win. The only place that
-        reads the environment. LangChain's tracing is switched off here: nothing is sent anywhere unasked.
+        """Reads `DUALALIGN_CACHE`, `_MODEL_URL`, `_MODEL_KEY`, `_OFFLINE`, `_NEO4J_URI`, `_NEO4J_USER`, `_NEO4J_PASSWORD`
+        or `_NEO4J_PASSWORD_FILE`, `_NEO4J_DATABASE`; keyword arguments win. The only place that reads the environment.
+        LangChain's tracing is switched off here: nothing is sent anywhere unasked.
+
+        Raises:
+            ConfigError: a password file that cannot be read, or a password given twice.
+
+        >>> Settings.load(neo4j_user="reader").neo4j_user
+        'reader'
         """
         for name in ("LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING", "LANGCHAIN_TRACING"):
             os.environ[name] = "false"
+        given = {key: value for key, value in overrides.items() if value is not None}
+        servers = {
+            name: os.environ[f"DUALALIGN_{name.upper()}"]
+            for name in ("neo4j_uri", "neo4j_user", "neo4j_database")
+            if os.environ.get(f"DUALALIGN_{name.upper()}")
+        }
         found = cls(
             cache=Path(os.environ.get("DUALALIGN_CACHE") or _default_cache()),
             model_url=os.environ.get("DUALALIGN_MODEL_URL", ""),
             model_key=os.environ.get("DUALALIGN_MODEL_KEY", ""),
             offline=os.environ.get("DUALALIGN_OFFLINE", "") not in {"", "0", "false"},
+            neo4j_password="" if "neo4j_password" in given else _password(),
+            **servers,
         )
-        return replace(found, **{key: value for key, value in overrides.items() if value is not None})
+        return replace(found, **given)
+
+    def graph_target(self, target: str | Path) -> str | Path | ServerAddress:
+        """A graph's file as it is, or its server's address with what these settings know; ConfigError when it cannot be one.
+
+        >>> Settings.load(neo4j_database="research").graph_target("neo4j://graphs.example").database
+        'research'
+        """
+        from graph_loaders.stores.address import ServerAddress, is_server, names_host, parse
+
+        if not isinstance(target, str) or not is_server(target):
+            return target
+        known = ServerAddress(user=self.neo4j_user, database=self.neo4j_database)
+        return parse(target, known if names_host(target) else parse(self.neo4j_uri, known))
+
+    def without_secrets(self) -> Settings:
+        """The same for a process that opens no graph: it still reaches the model, and has no password of a store."""
+        return replace(self, neo4j_password="")
 
 
 def _default_cache() -> str:
     from platformdirs import user_cache_dir
 
     return user_cache_dir("dualalign", appauthor=False)
+
+
+def _password() -> str:
+    """The password of the Neo4j server, from its variable or the file that another one names."""
+    password = os.environ.get("DUALALIGN_NEO4J_PASSWORD", "")
+    name = os.environ.get("DUALALIGN_NEO4J_PASSWORD_FILE", "")
+    if not name:
+        return password
+    if password:
+        raise ConfigError("DUALALIGN_NEO4J_PASSWORD and DUALALIGN_NEO4J_PASSWORD_FILE are both set; keep one of them")
+    try:
+        with Path(name).open("rb") as file:
+            text = file.read(_LONGEST_PASSWORD + 1).decode("utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise ConfigError(
+            f"DUALALIGN_NEO4J_PASSWORD_FILE names {name}, which cannot be read: {error.strerror}"
+        ) from None
+    except UnicodeDecodeError:
+        text = ""
+    if not text or "\n" in text or len(text) > _LONGEST_PASSWORD:
+        raise ConfigError(f"DUALALIGN_NEO4J_PASSWORD_FILE names {name}, which is not one line of UTF-8 text")
+    return text

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from graph_loaders.stores.address import ServerAddress
     from ontology.pack import Pack
 
 __all__ = ["LoadReport", "load_facts", "load_table"]
@@ -75,12 +76,14 @@ class LoadReport:
         yield "graph", self.graph if self.written else f"{self.graph} (dry run: nothing was written)"
 
 
-def load_facts(pack: Pack, graph: str | Path, *, dry_run: bool = False) -> LoadReport:
-    """Writes the pack's published facts; loading them twice changes nothing."""
+def load_facts(
+    pack: Pack, graph: str | Path | ServerAddress, *, password: str = "", dry_run: bool = False
+) -> LoadReport:
+    """Writes the pack's published facts; loading them twice changes nothing. `password`: of a graph on a server."""
     from graph_loaders.facts import facts_to_elements
 
     report = LoadReport(str(graph))
-    _write(facts_to_elements(pack), graph, report, dry_run=dry_run)
+    _write(facts_to_elements(pack), graph, report, password=password, dry_run=dry_run)
     return report
 
 
@@ -88,9 +91,10 @@ def load_table(
     path: str | Path,
     mapping: str | Path,
     pack: Pack,
-    graph: str | Path,
+    graph: str | Path | ServerAddress,
     *,
     cohort: str | None = None,
+    password: str = "",
     dry_run: bool = False,
 ) -> LoadReport:
     """Loads a table of visits as one cohort, with the pack's facts beside it; only aggregates are kept, no person.
@@ -129,16 +133,24 @@ def load_table(
         issues=_summed(issues),
     )
     elements = facts_to_elements(pack) + GraphElements.of([*counts, *edges])
-    _write(elements, graph, report, dry_run=dry_run, replace=name)
+    _write(elements, graph, report, password=password, dry_run=dry_run, replace=name)
     return report
 
 
-def _write(elements: GraphElements, graph: str | Path, report: LoadReport, *, dry_run: bool, replace: str = "") -> None:
+def _write(
+    elements: GraphElements,
+    graph: str | Path | ServerAddress,
+    report: LoadReport,
+    *,
+    password: str,
+    dry_run: bool,
+    replace: str = "",
+) -> None:
     from graph_loaders.stores import open_store
     from graph_loaders.stores.sqlite_store import SqliteStore
 
     report.written = not dry_run
-    with SqliteStore(":memory:") if dry_run else open_store(graph, create=True) as store:
+    with SqliteStore(":memory:") if dry_run else open_store(graph, create=True, password=password) as store:
         store.write(elements, replace=replace)
         found = store.read()
     report.nodes, report.edges, report.fingerprint = len(found.nodes), len(found.edges), found.fingerprint

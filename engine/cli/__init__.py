@@ -53,7 +53,8 @@ class _Lazy(click.Group):
 def cli() -> None:
     """Grounded synthetic clinical sentences from a knowledge graph of symptom trajectories.
 
-    GRAPH is a graph file; where it is left out, the facts of the shipped pack are used.
+    GRAPH is a graph file, or a graph on a Neo4j server (neo4j://USER@HOST:7687/DATABASE?graph=NAME, with its password in
+    DUALALIGN_NEO4J_PASSWORD); where it is left out, the facts of the shipped pack are used.
     """
 
 

@@ -11,7 +11,7 @@ from engine.cli.output import catalog_option, echo_json, json_option, opened, pa
 
 @click.command("audit")
 @click.argument("run")
-@click.option("--graph", metavar="FILE", help="Graph to compare with (default: the shipped pack's facts).")
+@click.option("--graph", metavar="GRAPH", help="Graph to compare with (default: the shipped pack's facts).")
 @click.option("--html", metavar="FILE", help="Write a page as well.")
 @pack_option
 @catalog_option

@@ -13,7 +13,9 @@ _FORMATS = ("facts", "table")
 @click.command("load")
 @click.argument("format", metavar="FORMAT")
 @click.argument("path", required=False)
-@click.option("--graph", required=True, metavar="FILE", help="Graph file; made where there is none.")
+@click.option(
+    "--graph", required=True, metavar="GRAPH", help="Graph file or server's address; made where there is none."
+)
 @click.option("--mapping", metavar="FILE", help="table: TOML from columns to concepts.")
 @click.option("--cohort", metavar="ID", help="Name of the cohort (default: the mapping's).")
 @click.option("--dry-run", is_flag=True, help="Read and report, and write nothing.")
@@ -23,16 +25,19 @@ def command(format: str, path: str | None, graph: str, mapping: str | None, coho
     """Load data into a graph. FORMAT is facts (the pack's published facts) or table (PATH: CSV, with --mapping)."""
     from difflib import get_close_matches
 
+    from engine.settings import Settings
     from graph_loaders.load import load_facts, load_table
     from ontology.pack import load_pack
 
     found = load_pack(pack)
+    settings = Settings.load()
+    target, password = settings.graph_target(graph), settings.neo4j_password
     if format == "facts":
-        report = load_facts(found, graph, dry_run=dry_run)
+        report = load_facts(found, target, password=password, dry_run=dry_run)
     elif format == "table":
         if path is None or mapping is None:
             raise ConfigError("load table needs PATH (a CSV file) and --mapping (TOML from its columns to concepts)")
-        report = load_table(path, mapping, found, graph, cohort=cohort, dry_run=dry_run)
+        report = load_table(path, mapping, found, target, cohort=cohort, password=password, dry_run=dry_run)
     else:
         near = get_close_matches(format, _FORMATS, 1, 0)[0]
         raise ConfigError(f"{format!r} is not a format to load; the nearest is {near!r}, all are {', '.join(_FORMATS)}")

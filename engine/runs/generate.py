@@ -141,7 +141,7 @@ def generate(
         )
         return InlinePool(worker, close=verbalizer.close)
 
-    spec = WorkerSpec(recipe, graph.pack, graph.elements, graph.settings)
+    spec = WorkerSpec(recipe, graph.pack, graph.elements, graph.settings.without_secrets())
     pool = inline if workers == 1 else partial(ProcessPool, spec.build, workers)
     labels = tuple(label.id for label in graph.pack.labels)
     batch = _BATCH if recipe.model == "template" else _MODEL_BATCH

@@ -8,7 +8,6 @@ later version is refused before anything is touched.
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 import threading
 from contextlib import contextmanager, suppress
@@ -25,9 +24,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from graph_loaders.stores.cypher_process import CypherProcess
-    from graph_loaders.stores.port import GraphStore
 
-__all__ = ["APPLICATION_ID", "FORMAT_VERSION", "SqliteStore", "open_store"]
+__all__ = ["APPLICATION_ID", "FORMAT_VERSION", "SqliteStore"]
 
 APPLICATION_ID = 0x4475416C
 """`DuAl` in the header of every graph file."""
@@ -57,28 +55,6 @@ _READ_EDGES = f"""WITH cohorts AS MATERIALIZED ({_COHORTS})
     AND (start_label <> 'Cohort' OR start_key IN cohorts)
     AND (end_label <> 'Cohort' OR end_key IN cohorts)
   ORDER BY type, start_label, start_key, end_label, end_key, key"""  # noqa: S608 -- constants only
-
-
-def open_store(target: str | Path, *, create: bool = False) -> GraphStore:
-    """The store at `target`: a file, or `:memory:`.
-
-    Raises:
-        StoreError: there is no such file and `create` is not set.
-        SourceError: the file is not a graph, or of a later version.
-        ConfigError: `target` is the address of a server.
-
-    >>> with open_store(":memory:") as store:
-    ...     store.read().nodes
-    ()
-    """
-    if isinstance(target, str) and (scheme := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", target)):
-        raise ConfigError(
-            f"a graph at {scheme[1]}:// is on a server, and server stores are not in this version yet; "
-            "name a file instead, such as ad.graph"
-        )
-    if str(target) != ":memory:" and not create and not Path(target).exists():
-        raise StoreError(f"there is no graph at {target}; make one with: dualalign load facts --graph {target}")
-    return SqliteStore(target)
 
 
 class SqliteStore:

@@ -350,12 +350,6 @@ def test_a_missing_file_is_named_with_the_command_that_makes_it(tmp_path: Path) 
     assert not path.exists()
 
 
-@pytest.mark.parametrize("target", ["neo4j://host:7687", "bolt://host", "neo4j+s://host", "https://host/x.graph"])
-def test_a_server_is_refused_plainly(target: str) -> None:
-    with pytest.raises(ConfigError, match="server stores are not in this version yet"):
-        open_store(target, create=True)
-
-
 def test_a_missing_folder_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="check that its folder exists"):
         open_store(tmp_path / "no" / "ad.graph", create=True)

@@ -27,7 +27,7 @@ from ontology.errors import ConfigError, MissingExtra, ModelError
 from ontology.pack import Pack
 
 PACK = Pack("p", "P", "1", "C0002395", "", *[()] * 14)
-SECRET = "sk-very-secret"  # noqa: S105 -- no key of anyone
+SECRET = "sk-very-secret"
 
 
 def plan(phrase="apathy"):

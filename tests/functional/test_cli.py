@@ -217,7 +217,7 @@ def test_help_of_every_command_says_what_it_does():
 
 
 def test_secrets_never_show(tmp_path):
-    secret = "sk-canary-7f3a9b"  # noqa: S105 - a canary, no secret
+    secret = "sk-canary-7f3a9b"
     done = dualalign(
         "generate", "-n", "1", "--model", "vllm:none", "--out", str(tmp_path / "run"),
         DUALALIGN_MODEL_KEY=secret, DUALALIGN_MODEL_URL="http://127.0.0.1:9/v1",
