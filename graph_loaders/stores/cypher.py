@@ -16,7 +16,7 @@ from typing import Any
 
 from ontology.errors import QueryRefused
 
-__all__ = ["FUNCTIONS", "MAX_LENGTH", "REFUSED_WORDS", "guard"]
+__all__ = ["FUNCTIONS", "MAX_LENGTH", "REFUSED_WORDS", "guard", "tokens"]
 
 MAX_LENGTH = 10_000
 """Characters of a query."""
@@ -40,10 +40,10 @@ REFUSED_WORDS = frozenset(
 
 FUNCTIONS = frozenset(
     """
-    abs all allshortestpaths any avg ceil coalesce collect count e elementid endnode exists exp floor head id
+    abs all allshortestpaths any avg ceil coalesce collect count e exists exp floor head
     isempty keys labels last left length log log10 lower ltrim max min nodes none percentilecont percentiledisc
     pi properties range reduce relationships replace reverse right round rtrim shortestpath sign single size
-    split sqrt startnode stdev stdevp substring sum tail toboolean tofloat tointeger tolower tostring toupper
+    split sqrt stdev stdevp substring sum tail toboolean tofloat tointeger tolower tostring toupper
     trim type upper
     """.split()  # noqa: SIM905 -- one word a line would be a page
 )
@@ -90,23 +90,23 @@ def guard(cypher: str, params: Mapping[str, Any]) -> str:
         raise QueryRefused(
             f"a query of {len(cypher)} characters is longer than {MAX_LENGTH}; pass values as parameters"
         )
-    tokens = _tokens(cypher)
-    code = [token for token in tokens if token[0] not in {"space", "comment"}]
+    found = tokens(cypher)
+    code = [token for token in found if token[0] not in {"space", "comment"}]
     if code and code[-1][1] == ";":
-        end = tokens.index(code.pop())
-        tokens = tokens[:end]
+        end = found.index(code.pop())
+        found = found[:end]
     if not code or code[0][1].upper() not in FIRST_WORDS:
-        found = repr(code[0][1]) if code else "nothing"
-        raise QueryRefused(f"a query starts with {', '.join(sorted(FIRST_WORDS))}, not with {found}")
+        first = repr(code[0][1]) if code else "nothing"
+        raise QueryRefused(f"a query starts with {', '.join(sorted(FIRST_WORDS))}, not with {first}")
     _judge(code, params)
     _judge_parameters(params)
-    return _again(tokens)
+    return _again(found)
 
 
-def _again(tokens: list[tuple[str, str, int]]) -> str:
+def _again(found: list[tuple[str, str, int]]) -> str:
     """The text of the tokens; labels and types that are also keywords go into backticks, which Neo4j does not ask for."""
     parts, last = [], ""
-    for kind, text, _ in tokens:
+    for kind, text, _ in found:
         if kind == "word" and last in {":", "|"} and text.upper() in _ALSO_NAMES:
             parts.append(f"`{text}`")
         else:
@@ -115,9 +115,9 @@ def _again(tokens: list[tuple[str, str, int]]) -> str:
     return "".join(parts).strip()
 
 
-def _tokens(cypher: str) -> list[tuple[str, str, int]]:
+def tokens(cypher: str) -> list[tuple[str, str, int]]:
     """(kind, text, position from 1) of every token."""
-    tokens: list[tuple[str, str, int]] = []
+    found: list[tuple[str, str, int]] = []
     at = 0
     while at < len(cypher):
         match = _TOKEN.match(cypher, at)
@@ -140,9 +140,9 @@ def _tokens(cypher: str) -> list[tuple[str, str, int]]:
             raise QueryRefused(f"the comment at character {at + 1} is never closed: end it with */")
         if kind == "comment" and text.startswith("/*") and "/*" in text[2:]:
             raise QueryRefused(f"a comment within the comment at character {at + 1} is not allowed: close it first")
-        tokens.append((kind, text, at + 1))
+        found.append((kind, text, at + 1))
         at = match.end()
-    return tokens
+    return found
 
 
 def _judge(code: list[tuple[str, str, int]], params: Mapping[str, Any]) -> None:

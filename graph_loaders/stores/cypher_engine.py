@@ -17,6 +17,9 @@ from typing import IO, Any
 __all__ = ["serve"]
 
 _BATCH = 5_000
+_NODE = {"id", "labels", "properties"}
+_EDGE = {"id", "start", "end", "type", "properties"}
+_OWN = ("title", "type")  # what the engine adds to the properties of a node
 
 
 def _confine(memory: int) -> None:
@@ -58,7 +61,35 @@ def _filled(request: dict[str, Any]) -> Any:
     return graph
 
 
-def _answer(graph: Any, request: dict[str, Any]) -> dict[str, Any]:
+class _Keys(dict[int, str]):
+    """The engine's number of a node to the graph's key; looked up when an edge is first part of an answer."""
+
+    def __init__(self, graph: Any) -> None:
+        self._graph = graph
+
+    def __missing__(self, number: int) -> str | None:
+        for row in self._graph.cypher("MATCH (n) RETURN n").to_list() if not self else ():
+            self[row["n"]["id"]] = row["n"]["properties"]["id"]
+        return self.get(number)
+
+
+def _plain(value: Any, keys: _Keys) -> Any:
+    """A value of an answer without the engine's own numbers and properties."""
+    if isinstance(value, list):
+        return [_plain(item, keys) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == _NODE and isinstance(value["properties"], dict):
+        properties = _plain(value["properties"], keys)
+        return {"id": properties.get("id"), "labels": value["labels"], "properties": properties}
+    if value.keys() == _EDGE and isinstance(value["properties"], dict):
+        ends = {side: keys[value[side]] for side in ("start", "end")}
+        return {**ends, "type": value["type"], "properties": _plain(value["properties"], keys)}
+    own = _OWN if value.keys() >= {"id", *_OWN} else ()
+    return {key: _plain(item, keys) for key, item in value.items() if key not in own}
+
+
+def _answer(graph: Any, request: dict[str, Any], keys: _Keys) -> dict[str, Any]:
     import kglite
 
     try:
@@ -71,7 +102,8 @@ def _answer(graph: Any, request: dict[str, Any]) -> dict[str, Any]:
             return {"refused": "the query gives text, not rows"}
         if len(result) > request["limit"]:
             return {"many": len(result)}
-        return {"rows": result.to_list()}
+        rows: list[dict[str, Any]] = result.to_list()
+        return {"rows": [{name: _plain(value, keys) for name, value in row.items()} for row in rows]}
     except kglite.CypherTimeoutError:
         return {"slow": True}
     except kglite.KgError as error:
@@ -87,13 +119,15 @@ def serve(requests: IO[bytes], answers: IO[bytes], memory: int) -> None:
 
     _close_the_door()
     graph: Any = None
+    keys = _Keys(None)
     for line in requests:
         request = json.loads(line)
         if request["do"] == "fill":
             graph = _filled(request)
+            keys = _Keys(graph)
             answer: dict[str, Any] = {"rows": []}
         else:
-            answer = _answer(graph, request)
+            answer = _answer(graph, request, keys)
         answers.write(json.dumps(answer, default=str).encode() + b"\n")
         answers.flush()
 

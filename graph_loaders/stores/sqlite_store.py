@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graph_loaders.elements import Edge, GraphElements, Node
-from graph_loaders.schema import NodeType, check, place
-from ontology.errors import ConfigError, SourceError, StoreError
+from graph_loaders.schema import NodeType
+from graph_loaders.stores.batch import checked, loose
+from ontology.errors import SourceError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -154,12 +155,7 @@ class SqliteStore:
             ConfigError: elements that the schema does not have, every one of them named; nothing is written.
             StoreError: an edge without its nodes; a full disk, a lock (retryable), a file that cannot be written.
         """
-        try:
-            batch = GraphElements.of(elements)
-        except (TypeError, ValueError) as error:
-            raise StoreError(f"nothing was written to {self.path}: {error}") from None
-        if issues := check(batch):
-            raise ConfigError(f"nothing was written to {self.path}: {len(issues)} faults in the elements", issues)
+        batch = checked(elements, self.path)
         cohort = NodeType.COHORT.value
         nodes = [(n.label, n.key, _text(n)) for n in batch.nodes if n.label != cohort]
         last = [(n.label, n.key, _text(n)) for n in batch.nodes if n.label == cohort]
@@ -180,10 +176,7 @@ class SqliteStore:
                 if tuple(end) in there or end[0] == NodeType.COHORT:
                     continue
                 if not db.execute("SELECT 1 FROM node WHERE label = ? AND key = ?", tuple(end)).fetchone():
-                    raise StoreError(
-                        f"nothing was written to {self.path}: {place(edge)} has no node {' '.join(end)}; "
-                        "write the node with it"
-                    )
+                    raise loose(edge, end, self.path)
                 there.add((end[0], end[1]))
 
     def read(self, *, private: bool = False) -> GraphElements:
@@ -224,8 +217,9 @@ class SqliteStore:
         """
         from graph_loaders.stores.cypher import guard
         from graph_loaders.stores.cypher_process import CypherProcess
+        from graph_loaders.stores.cypher_scope import own_keys
 
-        text = guard(cypher, params)
+        text, renamed = own_keys(guard(cypher, params), ("title", "type"))
         with self._lock:
             with self._translated("read"):
                 state = (self._writes, self._connection.execute("PRAGMA data_version").fetchone()[0])
@@ -235,7 +229,10 @@ class SqliteStore:
                 self._filled = None
                 self._engine.fill(self.read(private=self._private))
                 self._filled = state
-            return self._engine.query(text, params, timeout=timeout, limit=limit)
+            rows = self._engine.query(text, params, timeout=timeout, limit=limit)
+        if not renamed:
+            return rows
+        return [{_renamed(name, renamed): value for name, value in row.items()} for row in rows]
 
     def drop(self, cohort: str) -> None:
         """Removes one cohort: its node and every edge that carries its id; nothing happens when there is none."""
@@ -263,6 +260,12 @@ class SqliteStore:
 
     def __repr__(self) -> str:
         return f"SqliteStore({self.path!r})"
+
+
+def _renamed(name: str, written: dict[str, str]) -> str:
+    for ran, asked in reversed(written.items()):  # the outermost first
+        name = name.replace(ran, asked)
+    return name
 
 
 def _drop(db: sqlite3.Connection, cohort: str) -> None:
