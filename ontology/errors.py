@@ -7,6 +7,7 @@
     ├── Infeasible         no trajectory can meet the criteria; names the criterion
     ├── QueryRefused       a query that is not read-only, not allowed, too slow or too large
     ├── StoreError         a graph store failed; `retryable` says whether trying again may help
+    │   └── MissingGraph   there is no graph of that name; carries the command that makes one
     ├── ModelError         a language model failed; `retryable` likewise
     ├── RunConflict        a run folder of another recipe; carries the differences
     ├── BudgetExhausted    the attempt budget is spent; carries the losses by code
@@ -32,6 +33,7 @@ __all__ = [
     "DualAlignError",
     "Infeasible",
     "MissingExtra",
+    "MissingGraph",
     "ModelError",
     "QueryRefused",
     "RunConflict",
@@ -103,6 +105,19 @@ class StoreError(DualAlignError):
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         self.retryable = retryable
         super().__init__(message)
+
+
+class MissingGraph(StoreError):
+    """There is no graph of that name."""
+
+    def __init__(self, graph: object) -> None:
+        super().__init__(
+            f"there is no graph at {graph}; make one with: dualalign load facts --graph {_quoted(str(graph))}"
+        )
+
+
+def _quoted(text: str) -> str:
+    return f"'{text}'" if "?" in text else text
 
 
 class ModelError(DualAlignError):

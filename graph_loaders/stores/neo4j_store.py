@@ -24,7 +24,7 @@ from graph_loaders.stores.batch import checked
 from graph_loaders.stores.cypher import guard
 from graph_loaders.stores.cypher_scope import OWN, PARAMETER, scope
 from graph_loaders.stores.neo4j_errors import translate
-from ontology.errors import ConfigError, QueryRefused, StoreError
+from ontology.errors import ConfigError, MissingGraph, QueryRefused, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -61,7 +61,8 @@ class Neo4jStore:
 
     Raises:
         ConfigError: a user, password, database or address that the server refuses; a server older than 5.13.
-        StoreError: no server there (retryable); no such graph and `create` is not set.
+        MissingGraph: no such graph, and `create` is not set.
+        StoreError: no server there (retryable).
         SourceError: a graph that a later version of this software has written.
     """
 
@@ -119,10 +120,7 @@ class Neo4jStore:
             self._constrain()
             self._work(lambda tx: writing.claim(tx, self.address.graph, self.address))
         else:
-            raise StoreError(
-                f"there is no graph {self.address.graph!r} at {self.address}; "
-                f"make one with: dualalign load facts --graph '{self.address}'"
-            )
+            raise MissingGraph(self.address)
 
     def _constrain(self) -> None:
         """Makes the constraints that are not there; without every one of them nothing is written."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from graph_loaders.stores.address import PASSWORD_WAY, ServerAddress, is_server, parse
 from graph_loaders.stores.sqlite_store import SqliteStore
-from ontology.errors import ConfigError, StoreError
+from ontology.errors import ConfigError, MissingGraph
 
 if TYPE_CHECKING:
     from graph_loaders.stores.port import GraphStore
@@ -19,7 +19,8 @@ def open_store(target: str | Path | ServerAddress, *, create: bool = False, pass
     """The store at `target`: a file, `:memory:`, or a graph on a Neo4j server, which `password` opens.
 
     Raises:
-        StoreError: there is no such graph and `create` is not set; a server that does not answer.
+        MissingGraph: there is no such graph and `create` is not set.
+        StoreError: a server that does not answer.
         SourceError: the file is not a graph, or of a later version.
         ConfigError: an address that cannot be; no password for a server.
 
@@ -36,5 +37,5 @@ def open_store(target: str | Path | ServerAddress, *, create: bool = False, pass
         return Neo4jStore(address, password, create=create)
     path = str(target)
     if path != ":memory:" and not create and not Path(path).exists():
-        raise StoreError(f"there is no graph at {path}; make one with: dualalign load facts --graph {path}")
+        raise MissingGraph(path)
     return SqliteStore(path)
