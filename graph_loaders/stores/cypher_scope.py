@@ -15,7 +15,7 @@ from ontology.errors import QueryRefused
 
 __all__ = ["OWN", "PARAMETER", "own_keys", "scope"]
 
-OWN = ("_graph", "_hidden", "_placeholder")
+OWN = ("_graph", "_placeholder")
 """Properties of the store itself; never part of an answer."""
 
 PARAMETER = "_graph"

@@ -5,11 +5,11 @@ How a graph lies in a database that others use too:
     (:DualAlign {name, format, version})      one a graph; every write locks it and raises `version`
     (:Concept {_graph, id, cui, ...})         a node: its schema label, the graph's name, its key
     -[:PRECEDES {_graph, key, ...}]->         an edge: its schema type, the graph's name, its key
-    (:Cohort {_hidden, id, ...})              a private cohort, and its edges, carry `_hidden` in place of `_graph`; so do
-                                              edges that came before their Cohort node, which `_placeholder` stands for
 
-So what carries `_graph` is what may be seen, and queries ask for nothing else. Nodes are unique by (`_graph`, `id`) within
-their label, by constraint; edges are merged between two such nodes, which Neo4j locks.
+What may be seen carries the graph's name in `_graph`, and queries ask for nothing else. A private cohort and its edges carry
+`NAME/hidden`, as do edges that came before their Cohort node (which a node with `_placeholder` may stand for). Edges of a large
+load carry `NAME/new/...` until its last transaction gives them the name. Nodes are unique by (`_graph`, `id`) within their
+label, by constraint; edges are merged between two such nodes, which Neo4j locks.
 """
 
 from __future__ import annotations
@@ -25,12 +25,17 @@ __all__ = [
     "INDEXES",
     "delete_graph",
     "delete_owned",
+    "hidden",
     "merge_edges",
     "merge_nodes",
     "missing_nodes",
+    "outdate",
+    "publish",
     "read_edges",
     "read_nodes",
     "show_owned",
+    "staged",
+    "unstage",
 ]
 
 FORMAT_VERSION = 1
@@ -40,16 +45,9 @@ CONTROL = "DualAlign"
 """The label of the node that stands for a graph."""
 
 CONSTRAINTS: dict[tuple[str, tuple[str, ...]], str] = {
-    (
-        label,
-        names,
-    ): f"CREATE CONSTRAINT dualalign_{label.lower()}{names[0] if names[0] == '_hidden' else ''} IF NOT EXISTS "
+    (label, names): f"CREATE CONSTRAINT dualalign_{label.lower()} IF NOT EXISTS "
     f"FOR (n:`{label}`) REQUIRE ({', '.join(f'n.{name}' for name in names)}) IS UNIQUE"
-    for label, names in (
-        (CONTROL, ("name",)),
-        *((str(label), ("_graph", "id")) for label in NODES),
-        (str(NodeType.COHORT), ("_hidden", "id")),
-    )
+    for label, names in ((CONTROL, ("name",)), *((str(label), ("_graph", "id")) for label in NODES))
 }
 """(label, properties) to the statement that makes the constraint; there before any data."""
 
@@ -57,7 +55,17 @@ INDEXES = (f"CREATE INDEX dualalign_concept_cui IF NOT EXISTS FOR (n:`{NodeType.
 """For the queries that people write: `WHERE a.cui = $cui`."""
 
 _STARTS = tuple(dict.fromkeys(str(start) for shape in EDGES.values() for start in shape.starts))
-_ANYWHERE = "(a._graph = $graph OR a._hidden = $graph)"
+_COHORT = str(NodeType.COHORT)
+
+
+def hidden(graph: str) -> str:
+    """What carries this in `_graph` is there, and not seen."""
+    return f"{graph}/hidden"
+
+
+def staged(graph: str, load: str) -> str:
+    """What carries this in `_graph` belongs to a load that is not finished."""
+    return f"{graph}/new/{load}"
 
 
 def _map(names: tuple[str, ...], first: int) -> str:
@@ -65,23 +73,27 @@ def _map(names: tuple[str, ...], first: int) -> str:
 
 
 @cache
-def merge_nodes(label: str, names: tuple[str, ...], scope: str = "_graph") -> str:
-    """Rows of [key, *properties]; a property that is null is left out, one that is not named goes."""
+def merge_nodes(label: str, names: tuple[str, ...]) -> str:
+    """Rows of [key, *properties] into `$scope`; a property that is null is left out, one that is not named goes."""
     cui = ", cui: r[0]" if label == NodeType.CONCEPT else ""
     return (
-        f"UNWIND $rows AS r MERGE (n:`{label}` {{{scope}: $graph, id: r[0]}}) "
-        f"SET n = {{{scope}: $graph, id: r[0]{cui}{_map(names, 1)}}}"
+        f"UNWIND $rows AS r MERGE (n:`{label}` {{_graph: $scope, id: r[0]}}) "
+        f"SET n = {{_graph: $scope, id: r[0]{cui}{_map(names, 1)}}}"
     )
 
 
 @cache
-def merge_edges(kind: str, start: str, end: str, names: tuple[str, ...], scope: str, start_scope: str) -> str:
-    """Rows of [start key, end key, key, *properties]; answers how many were written."""
+def merge_edges(kind: str, start: str, end: str, names: tuple[str, ...], *, moves: bool) -> str:
+    """Rows of [start key, end key, key, *properties] into `$scope`, from nodes in `$starts`; answers how many.
+
+    `moves`: an edge of that identity in the scope `$other` goes (a fact that becomes a private cohort's, say).
+    """
+    gone = f"OPTIONAL MATCH (a)-[o:`{kind}` {{_graph: $other, key: r[2]}}]->(b) DELETE o " if moves else ""
     return (
-        f"UNWIND $rows AS r MATCH (a:`{start}` {{{start_scope}: $graph, id: r[0]}}) "
-        f"MATCH (b:`{end}` {{_graph: $graph, id: r[1]}}) "
-        f"MERGE (a)-[e:`{kind}` {{key: r[2]}}]->(b) "
-        f"SET e = {{{scope}: $graph, key: r[2]{_map(names, 3)}}} RETURN count(*) AS written"
+        f"UNWIND $rows AS r MATCH (a:`{start}` {{_graph: $starts, id: r[0]}}) "
+        f"MATCH (b:`{end}` {{_graph: $graph, id: r[1]}}) {gone}"
+        f"MERGE (a)-[e:`{kind}` {{_graph: $scope, key: r[2]}}]->(b) "
+        f"SET e = {{_graph: $scope, key: r[2]{_map(names, 3)}}} RETURN count(*) AS written"
     )
 
 
@@ -94,67 +106,88 @@ def missing_nodes(label: str) -> str:
     )
 
 
+def _edges_from(start: str) -> str:
+    """The start of a walk over the graph's edges from nodes of one label."""
+    scopes = "a._graph IN [$graph, $hidden]" if start == _COHORT else "a._graph = $graph"
+    return f"MATCH (a:`{start}`)-[e]->() WHERE {scopes} AND a.id IS NOT NULL AND "
+
+
 def _owned(start: str) -> str:
-    return (
-        f"MATCH (a:`{start}`)-[e]->() WHERE {_ANYWHERE} AND a.id IS NOT NULL "
-        f"AND (e._graph = $graph OR e._hidden = $graph) AND "
-        + ("(a.id = $cohort OR e.cohort = $cohort)" if start == NodeType.COHORT else "e.cohort = $cohort")
-    )
+    return "(a.id = $cohort OR e.cohort = $cohort)" if start == _COHORT else "e.cohort = $cohort"
 
 
 def delete_owned() -> tuple[str, ...]:
-    """Removes the edges of `$cohort`, then its node."""
-    node = f"MATCH (a:`{NodeType.COHORT}` {{id: $cohort}}) WHERE {_ANYWHERE} DETACH DELETE a"
-    return (*(f"{_owned(start)} DELETE e" for start in _STARTS), node)
+    """Removes the edges of `$cohort`, but for those of loads that are not finished, and then its node."""
+    node = f"MATCH (a:`{_COHORT}` {{id: $cohort}}) WHERE a._graph IN [$graph, $hidden] DETACH DELETE a"
+    seen = "e._graph IN [$graph, $hidden]"
+    return (*(f"{_edges_from(start)}{_owned(start)} AND {seen} DELETE e" for start in _STARTS), node)
 
 
 def show_owned(*, seen: bool) -> tuple[str, ...]:
     """Shows or hides the edges of `$cohort`; an edge of two cohorts shows when both do (`$shown`)."""
     if not seen:
-        return tuple(f"{_owned(start)} SET e._hidden = $graph REMOVE e._graph" for start in _STARTS)
-    both = "coalesce(e.cohort, $cohort) IN $shown"
-    with_node = f"{both} AND a.id IN $shown"
+        return tuple(f"{_edges_from(s)}{_owned(s)} AND e._graph = $graph SET e._graph = $hidden" for s in _STARTS)
+    both = "e._graph = $hidden AND coalesce(e.cohort, $cohort) IN $shown"
     return tuple(
-        f"{_owned(start)} AND {with_node if start == NodeType.COHORT else both} SET e._graph = $graph REMOVE e._hidden"
+        f"{_edges_from(start)}{_owned(start)} AND {both}{' AND a.id IN $shown' if start == _COHORT else ''} "
+        "SET e._graph = $graph"
         for start in _STARTS
     )
 
 
-def _union(parts: list[str]) -> str:
-    return " UNION ALL ".join(parts)
+@cache
+def unstage(start: str) -> str:
+    """Removes up to `$most` edges of unfinished loads of `$cohorts` other than `$scope`; answers how many."""
+    return (
+        f"{_edges_from(start)}e._graph STARTS WITH $prefix AND e._graph <> $scope AND e.cohort IN $cohorts "
+        "WITH e LIMIT $most DELETE e RETURN count(*) AS deleted"
+    )
+
+
+@cache
+def outdate(kind: str, start: str) -> str:
+    """Removes the edges that those of the load `$scope` replace."""
+    return (
+        f"MATCH (a:`{start}`)-[e:`{kind}` {{_graph: $scope}}]->(b) WHERE a._graph = $graph AND a.id IS NOT NULL "
+        f"MATCH (a)-[o:`{kind}` {{key: e.key}}]->(b) WHERE o._graph IN [$graph, $hidden] DELETE o"
+    )
+
+
+@cache
+def publish(kind: str, start: str) -> str:
+    """Gives the edges of the load `$scope` the name under which they stay; answers how many."""
+    return (
+        f"MATCH (a:`{start}`)-[e:`{kind}` {{_graph: $scope}}]->() WHERE a._graph = $graph AND a.id IS NOT NULL "
+        "SET e._graph = CASE WHEN e.cohort IN $shown THEN $graph ELSE $hidden END RETURN count(*) AS published"
+    )
 
 
 @cache
 def read_nodes(*, private: bool) -> str:
     """Rows of label, key, properties."""
-    hidden = f" OR (n:`{NodeType.COHORT}` AND n._hidden = $graph AND n._placeholder IS NULL)" if private else ""
-    return _union(
-        [
-            f"MATCH (n:`{label}`) WHERE (n._graph = $graph{hidden if label == NodeType.COHORT else ''}) AND n.id IS NOT NULL "
-            f"RETURN '{label}' AS label, n.id AS key, properties(n) AS properties"
-            for label in NODES
-        ]
+    also = " OR (n._graph = $hidden AND n._placeholder IS NULL)" if private else ""
+    return " UNION ALL ".join(
+        f"MATCH (n:`{label}`) WHERE (n._graph = $graph{also if label == NodeType.COHORT else ''}) AND n.id IS NOT NULL "
+        f"RETURN '{label}' AS label, n.id AS key, properties(n) AS properties"
+        for label in NODES
     )
 
 
 @cache
 def read_edges(*, private: bool) -> str:
     """Rows of type, start label and key, labels of the end, its key, properties."""
-    scope = "(e._graph = $graph OR e._hidden = $graph)" if private else "e._graph = $graph"
-    return _union(
-        [
-            f"MATCH (a:`{start}`)-[e]->(b) WHERE {_ANYWHERE if start == NodeType.COHORT else 'a._graph = $graph'} "
-            f"AND a.id IS NOT NULL AND {scope} "
-            f"RETURN type(e) AS type, '{start}' AS label, a.id AS start, labels(b) AS ends, b.id AS end, "
-            "properties(e) AS properties"
-            for start in _STARTS
-        ]
+    scopes = "e._graph IN [$graph, $hidden]" if private else "e._graph = $graph"
+    return " UNION ALL ".join(
+        f"{_edges_from(start)}{scopes} RETURN type(e) AS type, '{start}' AS label, a.id AS start, "
+        "labels(endNode(e)) AS ends, endNode(e).id AS end, properties(e) AS properties"
+        for start in _STARTS
     )
 
 
+@cache
 def delete_graph(label: str) -> str:
     """Removes up to `$most` nodes of a label, with their edges; answers how many."""
     return (
-        f"MATCH (a:`{label}`) WHERE {_ANYWHERE} AND a.id IS NOT NULL WITH a LIMIT $most "
+        f"MATCH (a:`{label}`) WHERE a._graph IN [$graph, $hidden] AND a.id IS NOT NULL WITH a LIMIT $most "
         "DETACH DELETE a RETURN count(*) AS deleted"
     )

@@ -178,9 +178,11 @@ class Neo4jStore:
     # The port
 
     def write(self, elements: Iterable[Node | Edge], *, replace: str = "") -> None:
-        """Adds or replaces elements by identity, all or none, in one transaction; `replace` drops a cohort first.
+        """Adds or replaces elements by identity, cohorts all or none; `replace` drops a cohort first.
 
-        Costs about 1.3 kB of the server's memory an element until it is committed.
+        Up to 40,000 elements are one transaction. More go in parts of 20,000: nodes and facts are there as they come, the
+        cohorts with the last transaction, which alone also drops the replaced one. A load that was cut off shows no cohort,
+        and the same load goes on where it was.
 
         Raises:
             ConfigError: elements that the schema does not have, every one of them named; nothing is written.
@@ -189,7 +191,11 @@ class Neo4jStore:
         batch = checked(elements, self.address)
         with self._translated("written"):
             self._constrain()
-            self._work(lambda tx: writing.write(tx, self.address.graph, batch, replace, self.address))
+            write = writing.Writing(self.address.graph, batch, replace, self.address)
+            if len(batch.nodes) + len(batch.edges) <= writing.ONE_TRANSACTION:
+                self._work(write.whole)
+            else:
+                write.staged(self._work)
 
     def read(self, *, private: bool = False) -> GraphElements:
         """Everything committed, in canonical order and as of one moment; private cohorts only when asked for."""
@@ -203,20 +209,20 @@ class Neo4jStore:
 
     def _read(self, tx: neo4j.ManagedTransaction, *, private: bool) -> tuple[object, GraphElements, object]:
         """The elements, between the versions before and after: Neo4j reads what is committed meanwhile."""
-        graph = self.address.graph
+        graph = {"graph": self.address.graph, "hidden": text.hidden(self.address.graph)}
         version = f"MATCH (g:{text.CONTROL} {{name: $graph}}) RETURN g.version"
-        before = tx.run(version, graph=graph).value()
+        before = tx.run(version, graph).value()
         nodes = [
             Node(label, key, _without(properties, ("id", "cui") if label == NodeType.CONCEPT else ("id",)))
-            for label, key, properties in tx.run(text.read_nodes(private=private), graph=graph)
+            for label, key, properties in tx.run(text.read_nodes(private=private), graph)
         ]
         cohorts = {node.key for node in nodes if node.label == NodeType.COHORT}
         edges = [
             Edge(kind, (label, start), (_label(ends), end), properties["key"], _without(properties, ("key",)))
-            for kind, label, start, ends, end, properties in tx.run(text.read_edges(private=private), graph=graph)
+            for kind, label, start, ends, end, properties in tx.run(text.read_edges(private=private), graph)
             if not private or _shown(label, start, properties, cohorts)
         ]
-        return before, GraphElements.of([*nodes, *edges]), tx.run(version, graph=graph).value()
+        return before, GraphElements.of([*nodes, *edges]), tx.run(version, graph).value()
 
     def query(
         self, cypher: str, /, *, timeout: float = 30.0, limit: int = 10_000, **params: Any

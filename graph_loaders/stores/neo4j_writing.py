@@ -1,25 +1,36 @@
-"""One write of the Neo4j store as statements within one transaction; knows the transaction only by its `run`."""
+"""The writes of the Neo4j store, as functions over a transaction of which they know only `run`.
+
+A small write is one transaction. A large one would not fit into the memory of one, so it goes in parts: nodes and facts as
+they come, the edges of cohorts aside (`staged`), and all that makes a cohort visible in one last transaction. Killed before that
+it leaves nothing to be seen, and the same load goes on from what is there.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
+from graph_loaders.elements import Edge
 from graph_loaders.schema import NodeType
 from graph_loaders.stores import neo4j_statements as text
 from graph_loaders.stores.batch import loose
 from ontology.errors import SourceError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from graph_loaders.elements import Edge, GraphElements, Node
+    from graph_loaders.elements import GraphElements, Node
 
-__all__ = ["Transaction", "claim", "drop", "drop_part", "refuse_later", "write"]
+__all__ = ["BATCH", "ONE_TRANSACTION", "Transaction", "Writing", "claim", "drop", "drop_part", "refuse_later"]
 
-BATCH = 10_000
-"""Rows of one UNWIND."""
+BATCH = 20_000
+"""Rows of one UNWIND, and of one transaction of a large load."""
+
+ONE_TRANSACTION = 40_000
+"""Elements that are written in one transaction: 1.3 to 2.5 kB of the server's memory each."""
 
 _COHORT = str(NodeType.COHORT)
 
@@ -55,111 +66,234 @@ def refuse_later(found: object, address: object) -> None:
 def drop(tx: Transaction, graph: str, cohort: str) -> None:
     """Removes a cohort: its edges and its node."""
     for statement in text.delete_owned():
-        tx.run(statement, graph=graph, cohort=cohort).consume()
+        tx.run(statement, graph=graph, hidden=text.hidden(graph), cohort=cohort).consume()
 
 
 def drop_part(tx: Transaction, *, graph: str, label: str) -> int:
     """Removes some of the graph's nodes of a label, with their edges; 0 when none is left."""
-    deleted: int = tx.run(text.delete_graph(label), graph=graph, most=BATCH).single()["deleted"]
+    statement = text.delete_graph(label)
+    deleted: int = tx.run(statement, graph=graph, hidden=text.hidden(graph), most=BATCH // 4).single()["deleted"]
     return deleted
 
 
-def write(tx: Transaction, graph: str, batch: GraphElements, replace: str, address: object) -> None:
-    """Everything of one write; the caller commits."""
-    claim(tx, graph, address)
-    if replace:
-        drop(tx, graph, replace)
-    nodes = [node for node in batch.nodes if node.label != _COHORT]
-    _write_nodes(tx, graph, nodes)
-    _refuse_loose(tx, graph, batch, address)
-    shown, hidden = _write_cohorts(tx, graph, batch)
-    _write_edges(tx, graph, batch, shown, hidden)
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Edges that one statement writes."""
 
+    kind: str
+    start: str
+    end: str
+    edges: list[Edge]
+    starts: str = ""  # the scope of the start nodes, where it is not the graph
 
-def _write_nodes(tx: Transaction, graph: str, nodes: Iterable[Node], scope: str = "_graph") -> None:
-    groups: dict[str, list[Node]] = defaultdict(list)
-    for node in nodes:
-        groups[node.label].append(node)
-    for label, group in groups.items():
-        names = _names(node.properties for node in group)
-        statement = text.merge_nodes(label, names, scope)
-        rows = ([node.key, *map(node.properties.get, names)] for node in group)
+    def parts(self, *, moves: bool = True) -> Iterator[tuple[str, list[list[Any]]]]:
+        """Statements, each with its rows."""
+        names = _names(edge.properties for edge in self.edges)
+        statement = text.merge_edges(self.kind, self.start, self.end, names, moves=moves)
+        rows = ([e.start[1], e.end[1], e.key, *map(e.properties.get, names)] for e in self.edges)
         for part in _parts(rows):
-            tx.run(statement, graph=graph, rows=part).consume()
+            yield statement, part
 
 
-def _refuse_loose(tx: Transaction, graph: str, batch: GraphElements, address: object) -> None:
-    """An edge needs its nodes; a Cohort node alone may come later, as the commit of its cohort."""
-    there = {(node.label, node.key) for node in batch.nodes}
-    needed: dict[tuple[str, str], Edge] = {}
-    for edge in batch.edges:
-        for end in (edge.start, edge.end):
-            if end not in there and end[0] != _COHORT:
-                needed.setdefault((str(end[0]), end[1]), edge)
-    labels: dict[str, list[str]] = defaultdict(list)
-    for label, key in needed:
-        labels[label].append(key)
-    for label, keys in labels.items():
-        for part in _parts(keys):
-            for row in tx.run(text.missing_nodes(label), graph=graph, keys=part):
-                end = (label, row["key"])
-                raise loose(needed[end], end, address)
+class Writing:
+    """One write of `batch` to `graph`: `whole` in one transaction, or `staged` in several."""
 
+    def __init__(self, graph: str, batch: GraphElements, replace: str, address: object) -> None:
+        self.graph, self.hidden, self.replace, self.address = graph, text.hidden(graph), replace, address
+        self.batch = batch
+        self.nodes = [node for node in batch.nodes if node.label != _COHORT]
+        self.cohorts = [node for node in batch.nodes if node.label == _COHORT]
 
-def _write_cohorts(tx: Transaction, graph: str, batch: GraphElements) -> tuple[set[str], set[str]]:
-    """Cohort nodes, and stand-ins for those that only edges speak of. The names that may be seen, and the others."""
-    shown, hidden, waiting = set[str](), set[str](), set[str]()
-    found = tx.run(
-        f"MATCH (c:{_COHORT}) WHERE (c._graph = $graph OR c._hidden = $graph) AND c.id IS NOT NULL "
-        "RETURN c.id AS key, c._graph IS NOT NULL AS shown, c._placeholder IS NOT NULL AS waiting",
-        graph=graph,
-    )
-    for row in found:
-        (shown if row["shown"] else hidden).add(row["key"])
-        if row["waiting"]:
-            waiting.add(row["key"])
-    for node in batch.nodes:
-        if node.label != _COHORT:
-            continue
+    # In one transaction
+
+    def whole(self, tx: Transaction) -> None:
+        """Everything; the caller commits."""
+        claim(tx, self.graph, self.address)
+        if self.replace:
+            drop(tx, self.graph, self.replace)
+        for statement, rows in self._node_parts():
+            self._run(tx, statement, rows)
+        self._refuse_loose(tx)
+        shown, hidden = self._cohorts(tx)
+        for scope, groups in self._scoped(self.batch.edges, shown, hidden):
+            for group in groups:
+                for statement, part in group.parts():
+                    self._merge(tx, group, statement, part, scope)
+
+    # In several
+
+    def staged(self, work: Callable[[Callable[[Transaction], Any]], Any]) -> None:
+        """Everything, with `work` running one transaction after the other; the last one makes cohorts visible."""
+        scope = text.staged(self.graph, self.batch.fingerprint[:16])
+        free, late, aside = list[Edge](), list[Edge](), list[Edge]()
+        for edge in self.batch.edges:
+            kind = late if edge.start[0] == _COHORT else aside if edge.properties.get("cohort") else free
+            kind.append(edge)
+        self._unstage(work, aside, scope)
+        for statement, rows in self._node_parts():
+            work(partial(self._write_nodes, statement=statement, rows=rows))
+        work(self._refuse_loose)
+        for group in _groups(free):
+            for statement, part in group.parts():
+                work(partial(self._write_edges, group=group, statement=statement, part=part))
+        waiting = list(_groups(aside))
+        for group in waiting:
+            for statement, part in group.parts(moves=False):
+                work(partial(self._merge, group=group, statement=statement, part=part, scope=scope))
+        work(partial(self._publish, late=late, waiting=waiting, scope=scope))
+
+    def _write_nodes(self, tx: Transaction, statement: str, rows: list[Any]) -> None:
+        claim(tx, self.graph, self.address)
+        self._run(tx, statement, rows)
+
+    def _write_edges(self, tx: Transaction, group: _Group, statement: str, part: list[Any]) -> None:
+        claim(tx, self.graph, self.address)
+        self._merge(tx, group, statement, part, self.graph)
+
+    def _unstage(self, work: Callable[[Callable[[Transaction], Any]], Any], edges: list[Edge], scope: str) -> None:
+        """Removes what other loads of these cohorts left when they were killed."""
+        wanted = {
+            "cohorts": sorted({str(edge.properties["cohort"]) for edge in edges}),
+            "prefix": text.staged(self.graph, ""),
+            "scope": scope,
+            "most": BATCH,
+        }
+        for start in sorted({str(edge.start[0]) for edge in edges}):
+            statement = text.unstage(start)
+            while work(partial(self._deleted, statement=statement, wanted=wanted)):
+                pass
+
+    def _deleted(self, tx: Transaction, statement: str, wanted: dict[str, Any]) -> int:
+        deleted: int = self._run(tx, statement, **wanted).single()["deleted"]
+        return deleted
+
+    def _publish(self, tx: Transaction, late: list[Edge], waiting: list[_Group], scope: str) -> None:
+        """The last transaction: the old cohort out, the new one in."""
+        claim(tx, self.graph, self.address)
+        if self.replace:
+            drop(tx, self.graph, self.replace)
+        shown, hidden = self._cohorts(tx)
+        for scoped, groups in self._scoped(late, shown, hidden):
+            for group in groups:
+                for statement, part in group.parts():
+                    self._merge(tx, group, statement, part, scoped)
+        expected: dict[tuple[str, str], int] = defaultdict(int)
+        for group in waiting:
+            expected[group.kind, group.start] += len(group.edges)
+        for (kind, start), count in expected.items():
+            self._run(tx, text.outdate(kind, start), scope=scope).consume()
+            found = self._run(tx, text.publish(kind, start), scope=scope, shown=sorted(shown)).single()["published"]
+            if found != count:
+                raise StoreError(
+                    f"nothing was written to {self.address}: another process loaded the same cohort meanwhile "
+                    f"({found} of {count} edges are there); try again",
+                    retryable=True,
+                )
+
+    # Both
+
+    def _run(self, tx: Transaction, statement: str, rows: list[Any] | None = None, **more: Any) -> Any:
+        given = {"graph": self.graph, "hidden": self.hidden, "scope": self.graph} | more
+        if rows is None:
+            return tx.run(statement, given)
+        return tx.run(statement, {**given, "rows": rows}).consume()
+
+    def _merge(self, tx: Transaction, group: _Group, statement: str, part: list[Any], scope: str) -> None:
+        other = self.hidden if scope == self.graph else self.graph
+        given = {
+            "graph": self.graph,
+            "scope": scope,
+            "other": other,
+            "starts": group.starts or self.graph,
+            "rows": part,
+        }
+        written = tx.run(statement, given).single()["written"]
+        if written != len(part):
+            raise StoreError(
+                f"{self.address} was not written: {written} of {len(part)} edges {group.kind} found their nodes, "
+                "which another process may have removed; load it again",
+                retryable=True,
+            )
+
+    def _node_parts(self) -> Iterator[tuple[str, list[Any]]]:
+        groups: dict[str, list[Node]] = defaultdict(list)
+        for node in self.nodes:
+            groups[str(node.label)].append(node)
+        for label, group in groups.items():
+            yield from _node_rows(label, group)
+
+    def _refuse_loose(self, tx: Transaction) -> None:
+        """An edge needs its nodes; a Cohort node alone may come later, as the commit of its cohort."""
+        there = {(node.label, node.key) for node in self.batch.nodes}
+        needed: dict[str, dict[str, Edge]] = defaultdict(dict)
+        for edge in self.batch.edges:
+            for end in (edge.start, edge.end):
+                if end not in there and end[0] != _COHORT:
+                    needed[str(end[0])].setdefault(end[1], edge)
+        for label, keys in needed.items():
+            for part in _parts(keys):
+                for row in self._run(tx, text.missing_nodes(label), keys=part):
+                    raise loose(keys[row["key"]], (label, row["key"]), self.address)
+
+    def _cohorts(self, tx: Transaction) -> tuple[set[str], set[str]]:
+        """Cohort nodes, and stand-ins for those that only edges speak of. The names that may be seen, and the others."""
+        shown, hidden = set[str](), set[str]()
+        found = self._run(
+            tx,
+            f"MATCH (c:{_COHORT}) WHERE c._graph IN [$graph, $hidden] AND c.id IS NOT NULL "
+            "RETURN c.id AS key, c._graph = $graph AS shown",
+        )
+        for row in found:
+            (shown if row["shown"] else hidden).add(row["key"])
+        for node in self.cohorts:
+            self._cohort(tx, node, shown, hidden)
+        needed = {e.start[1] for e in self.batch.edges if e.start[0] == _COHORT} - shown - hidden
+        if needed:
+            rows = [[key, True] for key in sorted(needed)]
+            self._run(tx, text.merge_nodes(_COHORT, ("_placeholder",)), rows, scope=self.hidden)
+        return shown, hidden | needed
+
+    def _cohort(self, tx: Transaction, node: Node, shown: set[str], hidden: set[str]) -> None:
+        """One Cohort node; its edges are shown or hidden with it."""
         seen = not node.properties.get("private", False)
         was = True if node.key in shown else False if node.key in hidden else None
+        scope = self.graph if seen else self.hidden
         if was is not None and was != seen:
-            old, new = ("_graph", "_hidden") if was else ("_hidden", "_graph")
-            tx.run(
-                f"MATCH (c:{_COHORT} {{{old}: $graph, id: $cohort}}) SET c.{new} = $graph REMOVE c.{old}",
-                graph=graph,
-                cohort=node.key,
-            ).consume()
+            moved = f"MATCH (c:{_COHORT} {{_graph: $old, id: $cohort}}) SET c._graph = $scope"
+            old = self.hidden if seen else self.graph
+            self._run(tx, moved, old=old, scope=scope, cohort=node.key).consume()
         (shown if seen else hidden).add(node.key)
         (hidden if seen else shown).discard(node.key)
-        waiting.discard(node.key)
-        _write_nodes(tx, graph, [node], "_graph" if seen else "_hidden")
+        for statement, rows in _node_rows(_COHORT, [node]):
+            self._run(tx, statement, rows, scope=scope)
         if was != seen:
             for statement in text.show_owned(seen=seen):
-                tx.run(statement, graph=graph, cohort=node.key, shown=sorted(shown)).consume()
-    needed = {edge.start[1] for edge in batch.edges if edge.start[0] == _COHORT} - shown - hidden
-    rows = [[key, True] for key in sorted(needed)]
-    if rows:
-        tx.run(text.merge_nodes(_COHORT, ("_placeholder",), "_hidden"), graph=graph, rows=rows).consume()
-    return shown, hidden | needed
+                self._run(tx, statement, cohort=node.key, shown=sorted(shown)).consume()
+
+    def _scoped(self, edges: Iterable[Edge], shown: set[str], hidden: set[str]) -> Iterator[tuple[str, list[_Group]]]:
+        """Groups of edges with the scope they belong to."""
+        scopes: dict[tuple[str, str], list[Edge]] = defaultdict(list)
+        for edge in edges:
+            cohort = edge.properties.get("cohort")
+            starts = self.hidden if edge.start[0] == _COHORT and edge.start[1] in hidden else self.graph
+            seen = starts == self.graph and (not cohort or cohort in shown)
+            scopes[self.graph if seen else self.hidden, starts].append(edge)
+        for (scope, starts), group in scopes.items():
+            yield scope, list(_groups(group, starts))
 
 
-def _write_edges(tx: Transaction, graph: str, batch: GraphElements, shown: set[str], hidden: set[str]) -> None:
-    groups: dict[tuple[str, str, str, str, str], list[Edge]] = defaultdict(list)
-    for edge in batch.edges:
-        cohort = edge.properties.get("cohort") or None
-        start_scope = "_hidden" if edge.start[0] == _COHORT and edge.start[1] in hidden else "_graph"
-        seen = start_scope == "_graph" and (cohort is None or cohort in shown)
-        scope = "_graph" if seen else "_hidden"
-        groups[str(edge.type), str(edge.start[0]), str(edge.end[0]), scope, start_scope].append(edge)
-    for (kind, start, end, scope, start_scope), group in groups.items():
-        names = _names(edge.properties for edge in group)
-        statement = text.merge_edges(kind, start, end, names, scope, start_scope)
-        rows = ([edge.start[1], edge.end[1], edge.key, *map(edge.properties.get, names)] for edge in group)
-        for part in _parts(rows):
-            written = tx.run(statement, graph=graph, rows=part).single()["written"]
-            if written != len(part):
-                raise StoreError(f"{written} of {len(part)} edges of type {kind} found their nodes; load it again")
+def _groups(edges: Iterable[Edge], starts: str = "") -> Iterator[_Group]:
+    groups: dict[tuple[str, str, str], list[Edge]] = defaultdict(list)
+    for edge in edges:
+        groups[str(edge.type), str(edge.start[0]), str(edge.end[0])].append(edge)
+    for (kind, start, end), group in groups.items():
+        yield _Group(kind, start, end, group, starts)
+
+
+def _node_rows(label: str, nodes: list[Node]) -> Iterator[tuple[str, list[Any]]]:
+    names = _names(node.properties for node in nodes)
+    for part in _parts([node.key, *map(node.properties.get, names)] for node in nodes):
+        yield text.merge_nodes(label, names), part
 
 
 def _names(properties: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
