@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections import OrderedDict
@@ -39,6 +40,9 @@ T = TypeVar("T")
 
 OLDEST_SERVER = (5, 13)
 """Constraints on several properties, quantified paths and server codes are as this store needs them from here on."""
+
+logging.getLogger("neo4j").addHandler(logging.NullHandler())
+"""The driver warns of what it then raises; who wants its log sets logging up."""
 
 _ATTEMPTS = 5
 _FETCH = 5_000
@@ -351,7 +355,7 @@ def _label(labels: list[str]) -> str:
 
 
 def _without(properties: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {key: value for key, value in properties.items() if key not in names and key not in OWN}
+    return {key: properties[key] for key in sorted(properties) if key not in names and key not in OWN}
 
 
 def _shown(label: str, start: str, properties: Mapping[str, Any], cohorts: set[str]) -> bool:
