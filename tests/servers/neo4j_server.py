@@ -335,8 +335,9 @@ def main() -> None:
             file.flush()
             print(f"# {server!r}; Ctrl-C ends it. In another shell:")
             print(f"export DUALALIGN_NEO4J_URI={server.uri} DUALALIGN_NEO4J_PASSWORD_FILE={file.name}", flush=True)
-            with contextlib.suppress(KeyboardInterrupt):
-                signal.sigwait({signal.SIGINT, signal.SIGTERM})
+            ends = {signal.SIGINT, signal.SIGTERM}
+            signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # only now: the server must not inherit it
+            signal.sigwait(ends)
     except NoServer as reason:
         sys.exit(str(reason))
 
