@@ -253,13 +253,16 @@ def find(environment: Mapping[str, str] | None = None) -> Neo4jServer:
 
 
 def _yours(known: Mapping[str, str]) -> Neo4jServer:
-    server = Neo4jServer(
-        known["DUALALIGN_NEO4J_URI"],
-        known.get("DUALALIGN_NEO4J_USER") or "neo4j",
-        known.get("DUALALIGN_NEO4J_PASSWORD", ""),
-    )
-    if not server.password:
+    uri, user, password = (known.get(f"DUALALIGN_NEO4J_{name}", "") for name in ("URI", "USER", "PASSWORD"))
+    file = known.get("DUALALIGN_NEO4J_PASSWORD_FILE")
+    if file and not password:
+        try:
+            password = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, ValueError):
+            raise NoServer(f"DUALALIGN_NEO4J_PASSWORD_FILE names {file}, which cannot be read") from None
+    if not password:
         raise NoServer("DUALALIGN_NEO4J_URI is set and DUALALIGN_NEO4J_PASSWORD is not: tests cannot enter that server")
+    server = Neo4jServer(uri, user or "neo4j", password)
     if not _answers(server.uri, server.user, server.password):
         raise NoServer(f"DUALALIGN_NEO4J_URI names {server.uri}, which does not let {server.user} in")
     return server
