@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ontology.catalog import Catalog, CatalogSource, open_catalog, pack_catalog
     from ontology.concept import Coding, Concept, Cui, parse_cui
     from ontology.issue import Issue, Severity
-    from ontology.mention import Assertion, Informant, Linker, Mention
+    from ontology.mention import Assertion, Informant, Linker, Mention, TimeKind, Timex
     from ontology.pack import Pack, check_pack, load_pack
 
 __all__ = [
@@ -26,6 +26,8 @@ __all__ = [
     "Mention",
     "Pack",
     "Severity",
+    "TimeKind",
+    "Timex",
     "check_pack",
     "load_pack",
     "open_catalog",
@@ -37,7 +39,7 @@ _HOME = {
     "ontology.catalog": ("Catalog", "CatalogSource", "open_catalog", "pack_catalog"),
     "ontology.concept": ("Coding", "Concept", "Cui", "parse_cui"),
     "ontology.issue": ("Issue", "Severity"),
-    "ontology.mention": ("Assertion", "Informant", "Linker", "Mention"),
+    "ontology.mention": ("Assertion", "Informant", "Linker", "Mention", "TimeKind", "Timex"),
     "ontology.pack": ("Pack", "check_pack", "load_pack"),
 }
 

@@ -11,7 +11,7 @@ from ontology.concept import Cui
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Assertion", "Informant", "Linker", "Mention"]
+__all__ = ["Assertion", "Informant", "Linker", "Mention", "TimeKind", "Timex"]
 
 
 class Assertion(StrEnum):
@@ -71,10 +71,36 @@ _COVERS: dict[Informant, tuple[Informant, ...]] = {
 }
 
 
+class TimeKind(StrEnum):
+    """What a time expression says: when (`date`), from when on (`since`), how long (`duration`), how often (`frequency`),
+    at which part of the day (`daytime`).
+    """
+
+    DATE = "date"
+    SINCE = "since"
+    DURATION = "duration"
+    FREQUENCY = "frequency"
+    DAYTIME = "daytime"
+
+
+@dataclass(frozen=True, slots=True)
+class Timex:
+    """A time expression near a concept: its kind, its words, and their value as TIMEX3 writes it (ISO 8601: `P2Y`, `2019-03`,
+    `XXXX-SP`, `TNI`; "" where the words have no plain value).
+    """
+
+    kind: TimeKind
+    text: str
+    value: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Mention:
     """A linked span of text. `start` and `end` are characters, end exclusive; `candidates` are (CUI, score in [0, 1]),
     best first and ties by CUI; `candidates` is never empty.
+
+    `severity` is mild, moderate, severe or a range of them (mild-moderate), `severity_text` the words that say it; `section` is
+    the kind of section that the text's headings put the mention in (`family_history`; "" without headings).
     """
 
     start: int
@@ -83,6 +109,10 @@ class Mention:
     candidates: tuple[tuple[Cui, float], ...]
     assertion: Assertion = Assertion.PRESENT
     informant: Informant = Informant.CLINICIAN
+    severity: str = ""
+    severity_text: str = ""
+    times: tuple[Timex, ...] = ()
+    section: str = ""
 
     @property
     def cui(self) -> Cui:
