@@ -1,29 +1,28 @@
-"""Assertion and informant of a mention: medspaCy's ConText with the rules of `context_rules.toml`.
+"""Assertion and informant of a mention, and what else its sentence and section say of it: severity, time.
 
-ConText (Harkema et al., J Biomed Inform 2009) lets a cue reach over part of its sentence. Two passes read a sentence: one
-for what is said of a concept (absent, possible ...), one for who says it. Both see simplified tokens: a concept is `@`,
-a word that no rule knows is `_`. So the vocabulary stays closed whatever the text, and sentences of one shape are
-judged once.
+ConText (Harkema et al., J Biomed Inform 2009) lets a cue reach over part of its sentence. Three passes read a sentence: two
+for what is said of a concept (absent, possible ...; a relative's), one for who says it. All see simplified tokens: a concept
+is `@`, a word that no rule knows is `_`. The rules are data: `context_rules.toml`.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
-import tomllib
-import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ontology.mention import Assertion, Informant
+from ontology.context_passes import ContextPass
+from ontology.context_rules import CLOSE, CONCEPT, NUMBER, OPEN, PARTS, UNKNOWN, YEAR, join, read_rules
+from ontology.mention import Assertion, Informant, Timex
+from ontology.qualifiers import read_qualifiers
+from ontology.sections import Section, read_sections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Context", "Cue", "Rules", "read_rules", "sentences"]
+    from ontology.context_passes import Reached
+
+__all__ = ["Context", "Said", "read_rules", "sentences"]
 
 _PRIORITY = (
     Assertion.FAMILY,
@@ -37,37 +36,35 @@ _END = re.compile(r"[.!?](?:[\"')\]]*)\s+(?=[\"'(\[]*[A-Z0-9•])|\n\s*(?:\n|(?=
 _ABBREVIATED = re.compile(
     r"(?:\b(?:[A-Za-z]|[Dd]r|[Mm]rs?|[Mm]s|[Pp]t|[Vv]s|e\.g|i\.e|approx|y\.o|[Hh]x|[Nn]o|[Pp]rof|[Ss]t))\.$"
 )
+_YEAR = re.compile(r"(?:19|20)\d\ds?")
 _WINDOW = 120  # tokens on either side of a concept that may hold its cues
 _NEAR = 80  # characters on either side of a word that may tell what it means
-_REMEMBERED = 65_536
-_CONCEPT, _UNKNOWN, _NUMBER, _OPEN, _CLOSE = "@", "_", "<number>", "^", "$"
-_PARTS = (
-    "assertion",
-    "family",
-    "informant",
-)  # each read by a pass of its own, so that their cues do not hide one another
 _PEOPLE = frozenset(
     f"<{kind}{s}>"
     for kind in ("mate", "offspring", "grandchild", "sibling", "elder", "other", "patient", "clinician")
     for s in ("", "'s")
 )
-_SPEAKING = frozenset(("<says>", "<notes>", "<denies>", "<thinks>", "<suspects>"))
+_DESCENDANTS = frozenset(("<offspring>", "<offspring's>", "<grandchild>", "<grandchild's>"))
+_ELDERS = frozenset(("<elder>", "<elder's>"))
+_SPEAKING = frozenset(("<tells>", "<said>", "<observes>", "<observed>", "<denies>", "<thinks>", "<suspects>"))
+_SAYING = _SPEAKING - {"<observes>", "<observed>"}
 _APPOSITION = 9  # tokens between a person and the verb
-_QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "‐": "-", "‑": "-", "–": "-", "—": "-"})
+_QUOTES = str.maketrans(
+    {"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "‐": "-", "‑": "-", "–": "-", "—": "-"}
+)
+_SHORTEST_ADVERB = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Cue:
-    """A rule: `tokens` give `category` to concepts in `direction` (forward, backward or pseudo), at most `scope` tokens
-    away, up to a cue of a category in `until`.
-    """
+class Said:
+    """What a text says of one mention; the fields are those of `ontology.mention.Mention`."""
 
-    part: str
-    category: str
-    direction: str
-    tokens: tuple[str, ...]
-    scope: int | None
-    until: tuple[str, ...]
+    assertion: Assertion
+    informant: Informant
+    severity: str = ""
+    severity_text: str = ""
+    times: tuple[Timex, ...] = ()
+    section: str = ""
 
 
 def sentences(text: str) -> Iterator[tuple[int, int]]:
@@ -79,7 +76,10 @@ def sentences(text: str) -> Iterator[tuple[int, int]]:
     start = 0
     for match in _END.finditer(text):
         stop = match.end()
-        if text[match.start()] == "." and _ABBREVIATED.search(text, max(start, match.start() - 8), match.start() + 1):
+        mark = match.start()
+        if text[mark] == "." and _ABBREVIATED.search(text, max(start, mark - 8), mark + 1):
+            continue
+        if text[mark] == "?" and (mark == start or not text[mark - 1].isalnum()):  # "CT: ? stroke" asks, and goes on
             continue
         if stop > start:
             yield start, stop
@@ -89,15 +89,25 @@ def sentences(text: str) -> Iterator[tuple[int, int]]:
 
 
 class Context:
-    """Judges the mentions of texts. Making one takes about four seconds, once (mostly medspaCy's import).
+    """Judges the mentions of texts. Making one takes some seconds, once (mostly medspaCy's import).
+
+    `skip=False` has ConText read every sentence, also those where no cue can match: slower, with the same answers.
 
     >>> Context().judge("Daughter denies wandering.", [(16, 25)])
     [(<Assertion.ABSENT: 'absent'>, <Informant.DAUGHTER: 'daughter'>)]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, skip: bool = True) -> None:
         self._rules = read_rules()
-        self._shape = lru_cache(maxsize=_REMEMBERED)(_Judge(self._rules.cues))
+        self._passes = tuple(
+            ContextPass(
+                [cue for cue in self._rules.cues if cue.part == part],
+                self._rules.folded[part],
+                self._rules.gap_ends,
+                skip=skip,
+            )
+            for part in PARTS
+        )
 
     def other_sense(self, text: str, start: int, end: int) -> bool:
         """Whether the word from `start` to `end` means no concept here: "in the fall" is a season."""
@@ -110,128 +120,165 @@ class Context:
 
     def judge(self, text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[Assertion, Informant]]:
         """Assertion and informant of each span (characters, end exclusive, in order, not overlapping) of `text`."""
-        judged: list[tuple[Assertion, Informant]] = []
-        if not spans:
-            return judged
-        place = 0
-        for start, end in sentences(text):
-            here = []
-            while place < len(spans) and spans[place][0] < end:
-                here.append(spans[place])
-                place += 1
-            if here:
-                judged.extend(
-                    self._sentence(text[start : max(end, here[-1][1])], [(a - start, b - start) for a, b in here])
-                )
-            if place == len(spans):
-                break
-        return judged
+        return [
+            judged
+            for sentence, section, here in _placed(text, spans)
+            for judged in self._judged(sentence, section, here)
+        ]
+
+    def read(self, text: str, spans: Sequence[tuple[int, int]]) -> list[Said]:
+        """All that `text` says of each span (as for `judge`): assertion, informant, severity, times and section.
+
+        >>> said = Context().read("Severe insomnia for two years.", [(7, 15)])[0]
+        >>> said.severity, [(time.kind.value, time.text, time.value) for time in said.times]
+        ('severe', [('duration', 'for two years', 'P2Y')])
+        """
+        found = []
+        for sentence, section, here in _placed(text, spans):
+            judged = self._judged(sentence, section, here)
+            kind = section.kind if section else ""
+            for (assertion, informant), more in zip(judged, read_qualifiers(sentence, here), strict=True):
+                found.append(Said(assertion, informant, more.severity, more.severity_text, more.times, kind))
+        return found
+
+    def _judged(
+        self, sentence: str, section: Section | None, spans: Sequence[tuple[int, int]]
+    ) -> list[tuple[Assertion, Informant]]:
+        judged = self._sentence(sentence, spans)
+        return [section.applied(*one) for one in judged] if section else judged
 
     def _sentence(self, sentence: str, spans: Sequence[tuple[int, int]]) -> list[tuple[Assertion, Informant]]:
         lower = sentence.translate(_QUOTES).lower()
         if len(lower) != len(sentence):  # a letter whose small form is longer
             lower = "".join(c.lower() if len(c.lower()) == 1 else c for c in sentence.translate(_QUOTES))
-        tokens, names = [_OPEN], [""]
+        tokens, names = [OPEN], [""]
         targets = []
         before = 0
         for start, end in spans:
             self._simplify(lower[before:start], tokens, names)
+            self._verb(lower[start:end], tokens, names)
             targets.append(len(tokens))
-            tokens.append(_CONCEPT)
+            tokens.append(CONCEPT)
             names.append("")
             before = end
         self._simplify(lower[before:], tokens, names)
-        tokens.append(_CLOSE)
+        tokens.append(CLOSE)
+        names.append("")
+        if '"' in lower:
+            _silence_quoted(tokens, names)
         if len(tokens) <= 2 * _WINDOW:
-            return [(said, self._speaker(who, names)) for said, who in self._shape(tuple(tokens))]
+            return self._window(tokens, names)
         judged = []
         for target in targets:
             first = max(0, target - _WINDOW)
-            window = tuple(tokens[first : target + _WINDOW])
-            said, who = self._shape(window)[window[: target - first].count(_CONCEPT)]
-            judged.append((said, self._speaker(who, names, first)))
+            window = tokens[first : target + _WINDOW]
+            found = self._window(window, names[first : target + _WINDOW])
+            judged.append(found[window[: target - first].count(CONCEPT)])
         return judged
 
-    def _speaker(self, who: int | Informant, names: Sequence[str], first: int = 0) -> Informant:
-        return who if isinstance(who, Informant) else self._rules.informants[names[first + who]]
+    def _window(self, tokens: Sequence[str], names: Sequence[str]) -> list[tuple[Assertion, Informant]]:
+        places = [index for index, token in enumerate(tokens) if token == CONCEPT]
+        nothing: tuple[Reached, ...] = ((),) * len(places)
+        assertions, times, families, informants = (read(tokens) or nothing for read in self._passes)
+        judged = []
+        for place, said, when, whose, who in zip(places, assertions, times, families, informants, strict=True):
+            speaker = _speaking(place, who, tokens)
+            if isinstance(speaker, int):
+                relatives = [cue for cue in whose if not _patient_of(tokens[speaker], tokens[cue[1] : cue[2]])]
+                named = any(
+                    start <= speaker < end for _, start, end in relatives
+                )  # the one who had it does not tell it
+                informant = Informant.CLINICIAN if named else self._rules.informants[names[speaker]]
+            else:
+                relatives, informant = list(whose), speaker
+            judged.append((_assertion([*said, *when, *relatives]), informant))
+        return judged
+
+    def _verb(self, concept: str, tokens: list[str], names: list[str]) -> None:
+        """The verb of speaking that begins a concept ("feels low") still says who speaks."""
+        word, _, _ = concept.partition(" ")
+        token = self._rules.words.get(word)
+        if token in _SAYING:
+            tokens.append(token)
+            names.append(word)
 
     def _simplify(self, lower: str, tokens: list[str], names: list[str]) -> None:
         words = self._rules.words
-        joined = self._rules.joined.sub(_join, lower)
+        joined = self._rules.joined.sub(join, lower)
         first = len(tokens)
         for word in _TOKEN.findall(joined):
             token = words.get(word)
             if token is None:
-                token = _NUMBER if word[0].isdigit() else _UNKNOWN
+                if word[0].isdigit():
+                    token = YEAR if _YEAR.fullmatch(word) else NUMBER
+                elif len(word) >= _SHORTEST_ADVERB and word.endswith("ly"):
+                    continue
+                else:
+                    token = UNKNOWN
             if token:
                 tokens.append(token)
                 names.append(word)
         for at in range(len(tokens) - 2, first, -1):
-            if tokens[at] == "," and tokens[at - 1] in _PEOPLE:
+            if tokens[at] in {",", "("} and tokens[at - 1] in _PEOPLE:
                 end = _apposition(tokens, at)
                 del tokens[at:end], names[at:end]
 
 
-def _apposition(tokens: Sequence[str], comma: int) -> int:
-    """Where "Daughter, who lives with him, reports" goes on with "reports"; `comma` itself where it does not."""
-    for at in range(comma + 1, min(comma + _APPOSITION, len(tokens) - 1)):
-        if tokens[at] in {",", "who"} and tokens[at + 1] in _SPEAKING:
+def _placed(text: str, spans: Sequence[tuple[int, int]]) -> Iterator[tuple[str, Section | None, list[tuple[int, int]]]]:
+    """Each sentence that holds spans, with its section and the spans counted from its start."""
+    if not spans:
+        return
+    place = 0
+    for section in read_sections(text):
+        for first, last in sentences(text[section.start : section.end]):
+            start, end = first + section.start, last + section.start
+            here = []
+            while place < len(spans) and spans[place][0] < end:
+                here.append(spans[place])
+                place += 1
+            if here:
+                yield (
+                    text[start : max(end, here[-1][1])],
+                    section if section.kind else None,
+                    [(a - start, b - start) for a, b in here],
+                )
+            if place == len(spans):
+                return
+
+
+def _apposition(tokens: Sequence[str], opening: int) -> int:
+    """Where "Daughter, who lives with him, reports" goes on with "reports"; `opening` itself where it does not."""
+    closing = {")"} if tokens[opening] == "(" else {",", "who"}
+    for at in range(opening + 1, min(opening + _APPOSITION, len(tokens) - 1)):
+        if tokens[at] in closing and (tokens[at + 1] in _SPEAKING or (tokens[at] == ")" and tokens[at + 1] == ",")):
             return at + 1
-    return comma
+    return opening
 
 
-def _join(match: re.Match[str]) -> str:
-    return match[0].replace(" ", "").replace("-", "").replace(".", "")
+def _silence_quoted(tokens: list[str], names: Sequence[str]) -> None:
+    """Between quotation marks "I" is whoever is quoted, not the writer."""
+    quoted = False
+    for at, name in enumerate(names):
+        if name == '"':
+            quoted = not quoted
+        elif quoted and name in {"i", "we"}:
+            tokens[at] = UNKNOWN
 
 
-class _Judge:
-    """From simplified tokens to one judgement for each `@`: assertion, and informant or the token that names them."""
-
-    def __init__(self, cues: Sequence[Cue]) -> None:
-        with warnings.catch_warnings():  # medspaCy silences every warning of the process when it is imported
-            warnings.simplefilter("ignore")  # what spaCy's imports deprecate is not for our users
-            import spacy
-            from medspacy.context import ConText
-        from spacy.tokens import Doc, Span
-
-        self._doc, self._span = Doc, Span
-        self._nlp = spacy.blank("en")
-        self._nlp.tokenizer = self._tokenised
-        self._passes: dict[str, Any] = {}
-        for part in _PARTS:
-            component = ConText(self._nlp, rules=None, span_attrs=None, prune_on_target_overlap=True)
-            first, *others = (cue for cue in cues if cue.part == part)
-            component.add([_rule(first, [{"ORTH": token} for token in first.tokens]), *map(_rule, others)])
-            self._passes[part] = component
-
-    def _tokenised(self, text: str) -> Any:
-        words = text.split(" ")
-        return self._doc(self._nlp.vocab, words=words, spaces=[True] * len(words))
-
-    def __call__(self, tokens: tuple[str, ...]) -> tuple[tuple[Assertion, int | Informant], ...]:
-        doc = self._doc(self._nlp.vocab, words=tokens, sent_starts=[True] + [False] * (len(tokens) - 1))
-        places = [index for index, token in enumerate(tokens) if token == _CONCEPT]
-        doc.ents = [self._span(doc, place, place + 1, label="CONCEPT") for place in places]
-        assertions, families, informants = (self._reaching(doc, part) for part in _PARTS)
-        return tuple(
-            (
-                _assertion([*assertions.get(at, ()), *families.get(at, ())]),
-                _speaking(at, informants.get(at, ()), tokens),
-            )
-            for at in places
-        )
-
-    def _reaching(self, doc: Any, part: str) -> dict[int, list[tuple[str, int, int]]]:
-        """The cues that reach each concept: category and place."""
-        self._passes[part](doc)
-        found: dict[int, list[tuple[str, int, int]]] = {}
-        for target, modifier in doc._.context_graph.edges:
-            found.setdefault(target.start, []).append((modifier.category, *modifier.modifier_span))
-        return found
+def _patient_of(speaker: str, cue: Sequence[str]) -> bool:
+    """Whether the relative that a cue names is the patient: "Son says that his mother wanders", "Mother reports the child ..."."""
+    people = {token for token in cue if token in _PEOPLE}
+    if not people or cue[0] in {"maternal", "paternal"}:
+        return False
+    return (speaker in _DESCENDANTS and people <= _ELDERS) or (speaker in _ELDERS and people <= _DESCENDANTS)
 
 
 def _assertion(cues: Sequence[tuple[str, int, int]]) -> Assertion:
     said = {category.lower() for category, _, _ in cues}
+    if "dated" in said and "onset" not in said:
+        said.add(Assertion.HISTORICAL.value)
+    if "unnegated" in said:
+        said.discard(Assertion.ABSENT.value)
     return next((one for one in _PRIORITY if one.value in said), Assertion.PRESENT)
 
 
@@ -243,135 +290,3 @@ def _speaking(place: int, cues: Sequence[tuple[str, int, int]], tokens: Sequence
     category, start, end = min(named, key=lambda cue: (cue[1] - place if cue[1] > place else place - cue[2], cue[1]))
     people = [at for at in range(start, end) if tokens[at] in _PEOPLE]
     return people[0] if category == "PERSON" and people else Informant.CLINICIAN
-
-
-def _rule(cue: Cue, pattern: list[dict[str, str]] | None = None) -> Any:
-    """The cue for medspaCy; one of a component has a `pattern`, since spaCy warns at each call of a matcher with none."""
-    from medspacy.context import ConTextRule
-
-    return ConTextRule(
-        " ".join(cue.tokens),
-        cue.category,
-        pattern=pattern,
-        direction=cue.direction.upper(),
-        max_scope=cue.scope,
-        terminated_by=set(cue.until) or None,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Homograph:
-    """Surroundings (before, after) in which a word means something else, and what before it speaks against that."""
-
-    around: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]
-    unless: re.Pattern[str]
-
-    def fits(self, before: str, after: str) -> bool:
-        """Whether the word between these two texts in lower case means something else."""
-        if self.unless.search(before):
-            return False
-        return any(first.search(before) and then.match(after) for first, then in self.around)
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The content of `context_rules.toml`: the simplified form of each known word ("" where it is dropped), the informant
-    that a word for a person stands for, words written apart that count as one, every cue spelt out, and words with another meaning.
-    """
-
-    words: Mapping[str, str]
-    informants: Mapping[str, Informant]
-    joined: re.Pattern[str]
-    cues: tuple[Cue, ...]
-    homographs: Mapping[str, Homograph]
-
-
-@lru_cache(maxsize=1)
-def read_rules() -> Rules:
-    """The rules that are shipped; of two alike, the first in the file stands."""
-    raw = tomllib.loads(resources.files("ontology").joinpath("context_rules.toml").read_text("utf-8"))
-    words, informants, compounds = _read_words(raw)
-    cues: dict[tuple[str, tuple[str, ...]], Cue] = {}
-    for part, group in [(name, group) for name in _PARTS for group in raw[name]]:
-        for phrase in group["phrases"]:
-            for tokens in _spelt(_grouped(phrase, raw["groups"]), words):
-                until = tuple(group.get("until", ()))
-                cue = Cue(part, group["category"], group["direction"], tokens, group.get("scope"), until)
-                cues.setdefault((part, tokens), cue)
-    for token in {token for cue in cues.values() for token in cue.tokens}:
-        words.setdefault(token, token)
-    words.update(dict.fromkeys((_CONCEPT, _UNKNOWN, _OPEN, _CLOSE), _UNKNOWN))
-    joined = [rf"\b{name.replace(' ', '[ -]?')}\b" for name in sorted(compounds, key=len, reverse=True)]
-    joined.append(rf"\b(?:{'|'.join(raw['abbreviated'])})\.(?= )")
-    return Rules(words, informants, re.compile("|".join(joined)), tuple(cues.values()), _read_homographs(raw))
-
-
-def _read_homographs(raw: Mapping[str, Any]) -> dict[str, Homograph]:
-    found = {}
-    for one in raw["homographs"]:
-        around = tuple(part.replace(" ", r"\s+").split("@") for part in one["around"])
-        found[one["word"]] = Homograph(
-            tuple(
-                (re.compile(rf"(?:^|\W){before}\Z"), re.compile(rf"{after}\b" if after else ""))
-                for before, after in around
-            ),
-            re.compile(rf"\b{one['unless']}\b"),
-        )
-    return found
-
-
-def _read_words(raw: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Informant], list[str]]:
-    words = dict.fromkeys(raw["dropped"].split(), "")
-    informants: dict[str, Informant] = {}
-    compounds: list[str] = list(raw["joined"])
-    classes = [(f"<{name}>", members.split()) for name, members in raw["classes"].items()]
-    for kind, people in raw["persons"].items():
-        for informant, names in people.items():
-            compounds += [name for name in names if " " in name]
-            joined = [name.replace(" ", "") for name in names]
-            possessive = [f"{name}'s" for name in joined]
-            informants |= dict.fromkeys([*joined, *possessive], Informant(informant))
-            classes += [(f"<{kind}>", joined), (f"<{kind}'s>", [name for name in possessive if name not in words])]
-    for name, members in classes:
-        for word in members:
-            if words.get(word, name) != name:
-                raise ValueError(
-                    f"context_rules.toml: {word!r} is in two classes, {words[word]!r} and {name!r}; keep one"
-                )
-            words[word] = name
-    return words, informants, compounds
-
-
-def _grouped(phrase: str, groups: Mapping[str, str]) -> str:
-    """The phrase with the classes of each group in the place of its name."""
-    for name, members in groups.items():
-        phrase = phrase.replace(f"(<{name}>", f"({members}").replace(f"|<{name}>", f"|{members}")
-        phrase = phrase.replace(f"<{name}>", f"({members})")
-    return phrase
-
-
-_ITEM = re.compile(r"\((?! )([^()]*[^() ])\)(\?)?|(\S+)")
-
-
-def _spelt(phrase: str, words: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
-    """Every token sequence that a phrase of the rules stands for.
-
-    >>> sorted(_spelt("(no|any) new? sign", {}))
-    [('any', 'new', 'sign'), ('any', 'sign'), ('no', 'new', 'sign'), ('no', 'sign')]
-    """
-    choices: list[list[tuple[str, ...]]] = []
-    for group, optional, item in _ITEM.findall(phrase):
-        alternatives = group.split("|") if group else [item]
-        skip = bool(optional)
-        if item.endswith("?") and len(item) > 1:
-            alternatives, skip = [item[:-1]], True
-        spelt = [
-            tuple(simple for word in option.split() if (simple := words.get(word, word))) for option in alternatives
-        ]
-        choices.append([one for one in spelt if one])  # an alternative of dropped words alone would say too much
-        if skip or not choices[-1]:
-            choices[-1].append(())
-    for chosen in itertools.product(*choices):
-        tokens = tuple(token for token in itertools.chain.from_iterable(chosen) if token)
-        if tokens:
-            yield tokens

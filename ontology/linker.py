@@ -72,10 +72,21 @@ class CatalogLinker:
         hits = [hit for hit in hits if not self._context.other_sense(text, hit.start, hit.end)]
         if not hits:
             return ()
-        judged = self._context.judge(text, [(hit.start, hit.end) for hit in hits])
+        read = self._context.read(text, [(hit.start, hit.end) for hit in hits])
         return tuple(
-            Mention(hit.start, hit.end, text[hit.start : hit.end], hit.candidates, assertion, informant)
-            for hit, (assertion, informant) in zip(hits, judged, strict=True)
+            Mention(
+                hit.start,
+                hit.end,
+                text[hit.start : hit.end],
+                hit.candidates,
+                said.assertion,
+                said.informant,
+                said.severity,
+                said.severity_text,
+                said.times,
+                said.section,
+            )
+            for hit, said in zip(hits, read, strict=True)
         )
 
 

@@ -142,7 +142,14 @@ def test_every_rule_names_what_is_known() -> None:
     rules = read_rules()
     assert {cue.direction for cue in rules.cues} <= {"forward", "backward", "bidirectional", "pseudo"}
     acting = {cue.category for cue in rules.cues if cue.direction != "pseudo"}
-    assert acting == {one.value for one in Assertion} - {"present"} | {"person", "pronoun", "clinician"}
+    assert acting == {one.value for one in Assertion} - {"present"} | {
+        "person",
+        "pronoun",
+        "clinician",
+        "dated",
+        "onset",
+        "unnegated",
+    }
     assert set(rules.informants.values()) == set(Informant)
     assert {name for cue in rules.cues for name in cue.until} <= {cue.category for cue in rules.cues}
 
