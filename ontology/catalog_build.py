@@ -137,7 +137,7 @@ def _settle(part: Path, target: Path) -> None:
 def _sweep(target: Path) -> None:
     """Removes what builds of this file left that were killed."""
     for left in target.parent.glob(f".{target.name}.*"):
-        match = re.fullmatch(r"([0-9]+)\.(?:part|stage)", left.name.removeprefix(f".{target.name}."))
+        match = re.fullmatch(r"([0-9]+)\.(?:part|stage|scratch)", left.name.removeprefix(f".{target.name}."))
         if match and not _alive(int(match.group(1))):
             left.unlink(missing_ok=True)
 
@@ -185,15 +185,14 @@ class _Build:
 
     def _staged(self, sources: Sequence[Source]) -> Iterator[tuple[CatalogSource, int]]:
         for position, source in enumerate(sources):
-            reading = Reading(self._reading._progress)  # noqa: SLF001 - one reading for each source, one progress
-            reading.findings = Findings()
+            reading = Reading(self._reading.step, self._stage.with_suffix(".scratch"), self._retire)
             seen = self._stage_one(position, source, reading)
             if not seen:
                 findings = "; ".join(str(issue) for issue in reading.findings.issues())
                 raise SourceError(
                     f"gave no concept{': ' + findings if findings else ''}; nothing was written", source.name
                 )
-            self._retire(reading.retired, position)
+            self._db.execute("DELETE FROM retired WHERE id IN (SELECT id FROM staged WHERE source = ?)", (position,))
             for finding in reading.findings:
                 self._findings.take(finding)
             shown = reading.sources or [CatalogSource(source.name)]
@@ -253,13 +252,12 @@ class _Build:
         self._own = final
         self._db.executemany("INSERT INTO own VALUES (?, ?)", ((number, code) for code, number in final.items()))
 
-    def _retire(self, rows: Iterable[Retired], position: int) -> None:
+    def _retire(self, rows: Iterable[Retired]) -> None:
         self._db.executemany(
             "INSERT INTO retired VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET current = excluded.current,"
             " how = excluded.how, version = excluded.version WHERE excluded.how = 'SY'",
             ((int(old[1:]), int(new[1:]) if new else None, how, version) for old, new, how, version in rows),
         )
-        self._db.execute("DELETE FROM retired WHERE id IN (SELECT id FROM staged WHERE source = ?)", (position,))
 
     def _follow_merges(self) -> None:
         """Concepts of other sources under a CUI that was merged come under the one it was merged into."""

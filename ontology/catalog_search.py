@@ -6,10 +6,10 @@ import re
 import unicodedata
 from bisect import bisect_left
 from collections import Counter
-from difflib import SequenceMatcher, get_close_matches
+from difflib import get_close_matches
 from functools import cached_property
 from heapq import nsmallest
-from itertools import islice, takewhile
+from itertools import islice, pairwise, takewhile
 from math import log
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,13 @@ def likeness(wanted: str, words: list[str], string: str, stands_for: Mapping[str
     shared = sum(1.0 if word == one else 0.8 for word, one in said.items() if one in others)
     union = len(others | set(said.values()))
     prefix = 0.15 if string.startswith(wanted) else 0.0
-    return min(0.99, 0.6 * shared / max(union, 1) + 0.25 * SequenceMatcher(None, wanted, string).quick_ratio() + prefix)
+    return min(0.99, 0.6 * shared / max(union, 1) + 0.25 * _letters(wanted, string) + prefix)
+
+
+def _letters(a: str, b: str) -> float:
+    """Dice's coefficient of the pairs of letters (Dice 1945)."""
+    pairs, others = set(pairwise(a)), set(pairwise(b))
+    return 2 * len(pairs & others) / max(len(pairs) + len(others), 1)
 
 
 class TextIndex:
