@@ -118,7 +118,7 @@ class Catalog(Mapping[Cui, Concept]):
 
     @cached_property
     def _by_text(self) -> dict[str, tuple[Cui, ...]]:
-        return _grouped((normal(string), c.cui) for c in self.values() for string in c.strings)
+        return _grouped((text, c.cui) for c in self.values() for string in c.strings if (text := normal(string)))
 
     @cached_property
     def _text_index(self) -> TextIndex:

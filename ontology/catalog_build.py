@@ -343,13 +343,18 @@ class _Build:
                 definitions.append((number, concept.definition))
             children += ((parent, number) for parent in parents)
             said: set[str] = set()
+            texts: set[str] = set()
             for at, string in enumerate(concept.strings):
                 self._counts["strings"] += 1
-                text = plain(string)
-                if text and text not in said and at < _MOST_STRINGS:
-                    said.add(text)
-                    words.append((place(number, at, text), text))
-                    keys.append((text_key(normal(string)) if not string.isascii() else text_key(text), number))
+                text = normal(string)
+                if not text or text in texts:
+                    continue
+                texts.add(text)
+                keys.append((text_key(text), number))
+                bare = plain(text)
+                if bare not in said and at < _MOST_STRINGS:
+                    said.add(bare)
+                    words.append((place(number, at, bare), bare))
         insert = self._db.executemany
         insert("INSERT INTO concept VALUES (?, ?, ?)", concepts)
         insert("INSERT INTO definition VALUES (?, ?)", definitions)

@@ -43,7 +43,11 @@ def normal(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Normal text without accents: what is searched."""
+    """Normal text without accents: what is searched. Takes normal text, too.
+
+    >>> plain("Sjögren's")
+    'sjogren s'
+    """
     text = normal(text)
     if text.isascii():
         return text

@@ -25,6 +25,7 @@ CODES: dict[str, tuple[Severity, str]] = {
         Severity.WARNING,
         "rows have an identifier that is no CUI (nor a vocabulary's own code) and are left out",
     ),
+    "malformed-row": (Severity.WARNING, "lines are no concept and are left out"),
     "malformed-type": (Severity.WARNING, "semantic types are no TUI and are left out"),
     "merged-cui": (Severity.INFORMATION, "CUIs were merged into others; they are followed"),
     "missing-file": (Severity.INFORMATION, "files of the release are not there"),
@@ -55,7 +56,7 @@ CODES: dict[str, tuple[Severity, str]] = {
 """What each code means, and what is done about it."""
 
 _LEFT_OUT = (
-    "empty-name", "malformed-id", "no-cui", "obsolete", "other-language", "other-source", "other-type",
+    "empty-name", "malformed-id", "malformed-row", "no-cui", "obsolete", "other-language", "other-source", "other-type",
     "suppressed", "truncated-row", "unreadable-bytes", "wrong-columns",
 )  # fmt: skip
 

@@ -9,8 +9,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ontology.concept import Coding, Concept, parse_cui
-from ontology.errors import SourceError
+from ontology.catalog import CatalogSource
+from ontology.concept import Coding, Concept, parse_concept_id
+from ontology.readers.reading import Reading, sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,31 +19,31 @@ if TYPE_CHECKING:
 __all__ = ["read", "write"]
 
 
-def read(path: str | Path) -> Iterator[Concept]:
-    """Concepts, lazily; SourceError names the line that is none."""
-    try:
-        with Path(path).open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    try:
-                        yield _concept(json.loads(line))
-                    except (ValueError, KeyError, TypeError, AttributeError) as error:
-                        raise SourceError(f"not a concept in scispaCy's form: {error}", path, number) from None
-    except OSError as error:
-        raise SourceError(f"cannot be read: {error.strerror}", path) from None
+def read(path: str | Path, reading: Reading | None = None) -> Iterator[Concept]:
+    """Concepts, lazily; SourceError names the line that is none, unless a build counts it and goes on."""
+    reading = reading or Reading(strict=True)
+    for number, line in enumerate(reading.lines(path), 1):
+        if line.strip():
+            try:
+                concept = _concept(json.loads(line))
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                reading.fault("malformed-row", path, number, line.strip(), f"not a concept in scispaCy's form: {error}")
+            else:
+                yield concept
+    reading.sources.append(CatalogSource(Path(path).name, format="jsonl", sha256=sha256_of(path)))
 
 
 def _concept(row: dict[str, Any]) -> Concept:
     lay = tuple(map(str, row.get("lay", ())))
     name = str(row["canonical_name"])
     return Concept(
-        cui=parse_cui(row["concept_id"]),
+        cui=parse_concept_id(row["concept_id"]),
         name=name,
         aliases=tuple(s for s in dict.fromkeys(map(str, row.get("aliases", ()))) if s != name and s not in lay),
         types=tuple(map(str, row.get("types", ()))),
         definition=str(row.get("definition") or ""),
         codings=tuple(Coding(str(system), str(code)) for system, code in row.get("codings", ())),
-        parents=tuple(parse_cui(parent) for parent in row.get("parents", ())),
+        parents=tuple(parse_concept_id(parent) for parent in row.get("parents", ())),
         source=str(row.get("source", "")),
         lay=lay,
     )
