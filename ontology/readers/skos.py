@@ -51,15 +51,17 @@ _SAFE = re.compile(r"[A-Za-z0-9.:_-]+")
 _Node = dict[str, Any]
 
 
-def write(concepts: Iterable[Concept], path: str | Path, sources: Sequence[CatalogSource] = ()) -> int:
-    """Writes SKOS, one concept after the other, in the form that `path` ends with: `.ttl` or `.jsonld`. Returns how many.
+def write(
+    concepts: Iterable[Concept], path: str | Path, sources: Sequence[CatalogSource] = (), *, form: str = ""
+) -> int:
+    """Writes SKOS, one concept after the other, as `turtle` or `json-ld` (by default as `path` ends). Returns how many.
 
     A stream of some 50 microseconds a concept.
 
     Raises:
         SourceError: `path` ends with something else.
     """
-    form = FORMATS.get(Path(path).suffix)
+    form = form or FORMATS.get(Path(path).suffix, "")
     if form not in {"turtle", "json-ld"}:
         raise SourceError("SKOS is written as .ttl (Turtle) or .jsonld (JSON-LD); name the file so", path)
     nodes = chain((_scheme_node(sources),), map(_concept_node, concepts))

