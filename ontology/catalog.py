@@ -240,7 +240,7 @@ def merged(a: Concept, b: Concept) -> Concept:
         types=tuple(dict.fromkeys((*a.types, *b.types))),
         definition=a.definition or b.definition,
         codings=tuple(dict.fromkeys((*a.codings, *b.codings))),
-        parents=tuple(dict.fromkeys((*a.parents, *b.parents))),
+        parents=tuple(p for p in dict.fromkeys((*a.parents, *b.parents)) if p != a.cui),
         source="; ".join(dict.fromkeys(s for s in (*a.source.split("; "), *b.source.split("; ")) if s)),
         lay=tuple(dict.fromkeys((*a.lay, *b.lay))),
     )

@@ -49,7 +49,7 @@ def read(path: str | Path, reading: Reading | None = None, *, own_codes: bool = 
         raise SourceError(f"is not an OBO ontology: {error}", path) from None
     reading.sources.append(_source(ontology, path))
     terms = {}
-    for term in ontology.terms():
+    for term in sorted(ontology.terms(), key=lambda one: str(one.id)):  # pronto reads by threads, in any order
         if term.obsolete:
             reading.findings.add("obsolete", term.id, str(term.name or ""))
         else:
@@ -60,7 +60,7 @@ def read(path: str | Path, reading: Reading | None = None, *, own_codes: bool = 
             reading.step(f"read {ontology.metadata.ontology or path}", done)
         if not kept[name]:
             continue
-        exact = [s for s in term.synonyms if s.scope == "EXACT"]
+        exact = sorted((s for s in term.synonyms if s.scope == "EXACT"), key=lambda s: str(s.description))  # a set there
         lay = tuple(dict.fromkeys(s.description for s in exact if s.type is not None and s.type.id == "layperson"))
         label = str(term.name or name)
         aliases = tuple(d for d in dict.fromkeys(s.description for s in exact) if d not in lay and d != label)
