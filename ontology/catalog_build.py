@@ -159,6 +159,7 @@ class _Build:
         self._terms: dict[str, int] = {}
         self._own: dict[str, int] = {}  # own code to its number
         self._merges: dict[int, int] = {}
+        self._retiring = False
         self._counts = dict.fromkeys(("concepts", "strings", "codings", "relations", "definitions"), 0)
 
     def run(self, sources: Sequence[Source]) -> BuildReport:
@@ -192,7 +193,11 @@ class _Build:
                 raise SourceError(
                     f"gave no concept{': ' + findings if findings else ''}; nothing was written", source.name
                 )
-            self._db.execute("DELETE FROM retired WHERE id IN (SELECT id FROM staged WHERE source = ?)", (position,))
+            if self._retiring:  # what this release has is in use, whatever its history says
+                self._db.execute(
+                    "DELETE FROM retired WHERE id IN (SELECT id FROM staged WHERE source = ?)", (position,)
+                )
+                self._retiring = False
             for finding in reading.findings:
                 self._findings.take(finding)
             shown = reading.sources or [CatalogSource(source.name)]
@@ -253,6 +258,7 @@ class _Build:
         self._db.executemany("INSERT INTO own VALUES (?, ?)", ((number, code) for code, number in final.items()))
 
     def _retire(self, rows: Iterable[Retired]) -> None:
+        self._retiring = True
         self._db.executemany(
             "INSERT INTO retired VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET current = excluded.current,"
             " how = excluded.how, version = excluded.version WHERE excluded.how = 'SY'",

@@ -71,9 +71,10 @@ def text_key(text: str) -> int:
 
 
 def is_stored(path: str | Path) -> bool:
-    """Whether the file is a database of SQLite; which one, opening it says."""
+    """Whether the file is a built catalog, of this or another version."""
     with Path(path).open("rb") as file:
-        return file.read(16) == b"SQLite format 3\0"
+        head = file.read(72)
+    return head.startswith(b"SQLite format 3\0") and int.from_bytes(head[68:72]) == APPLICATION_ID
 
 
 class StoredCatalog(Catalog):

@@ -60,7 +60,9 @@ def read(path: str | Path, reading: Reading | None = None, *, own_codes: bool = 
             reading.step(f"read {ontology.metadata.ontology or path}", done)
         if not kept[name]:
             continue
-        exact = sorted((s for s in term.synonyms if s.scope == "EXACT"), key=lambda s: str(s.description))  # a set there
+        exact = sorted(
+            (s for s in term.synonyms if s.scope == "EXACT"), key=lambda s: str(s.description)
+        )  # a set there
         lay = tuple(dict.fromkeys(s.description for s in exact if s.type is not None and s.type.id == "layperson"))
         label = str(term.name or name)
         aliases = tuple(d for d in dict.fromkeys(s.description for s in exact) if d not in lay and d != label)

@@ -164,6 +164,11 @@ class Release:
 class _Reader(io.BufferedReader):
     hashed: _Hashed | None = None
 
+    def close(self) -> None:
+        super().close()
+        if self.hashed is not None:  # gzip leaves open what it was given
+            self.hashed.close()
+
 
 class _Hashed(io.FileIO):
     """A file that is hashed as it is read."""
