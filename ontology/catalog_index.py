@@ -79,7 +79,7 @@ class StoredIndex:
         return sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))
 
     def _queries(self, groups: dict[str, list[str]]) -> Iterable[str]:
-        """From strict to loose: all words; the last one cut; the rarer half, the half of that ...; all but the rarest."""
+        """From strict to loose: all words; the last one cut; the rarer half, the half of that ...; the next two."""
         said = {word: _any(group) for word, group in groups.items()}
         if not said:
             return
@@ -92,7 +92,7 @@ class StoredIndex:
         while size > 1:
             size = (size + 1) // 2
             yield " AND ".join(said[word] for word in rare[:size])
-        if len(rare) > 2:  # noqa: PLR2004 - with two words, the other one is all but the rarest
+        if len(rare) > 1:
             yield " AND ".join(said[word] for word in rare[1:3])
 
     def _matches(self, query: str, room: int) -> list[int]:
