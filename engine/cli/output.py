@@ -32,7 +32,7 @@ __all__ = [
 
 pack_option = click.option("--pack", metavar="FOLDER", help="Disease pack (default: the shipped alzheimer).")
 catalog_option = click.option(
-    "--catalog", metavar="NAME", help="Vocabulary to link with: hpo, pack, or a .obo/.jsonl file."
+    "--catalog", metavar="NAME", help="Vocabulary to link with: hpo, pack, a built .catalog or a vocabulary's file."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
