@@ -91,7 +91,8 @@ def build_catalog(
     """Reads `sources` in order into the file `out`: of a concept that several have, the first one's name stays.
 
     About 30 seconds of one core for a million concepts beside the time of the readers; a few hundred megabytes of memory
-    at any size; three times the size of the result on disk while it runs. `dry_run` does everything but keep the file.
+    at any size; three times the size of the result on disk while it runs, a part of it in
+    the system's temporary folder (`SQLITE_TMPDIR` names another). `dry_run` does everything but keep the file.
 
     Raises:
         SourceError: a source cannot be read, or gives no concept at all.

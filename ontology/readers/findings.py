@@ -28,7 +28,6 @@ CODES: dict[str, tuple[Severity, str]] = {
     "malformed-row": (Severity.WARNING, "lines are no concept and are left out"),
     "malformed-type": (Severity.WARNING, "semantic types are no TUI and are left out"),
     "merged-cui": (Severity.INFORMATION, "CUIs were merged into others; they are followed"),
-    "missing-file": (Severity.INFORMATION, "files of the release are not there"),
     "missing-parent": (Severity.INFORMATION, "parents are not in the catalog; the relations are kept"),
     "no-cui": (
         Severity.INFORMATION,

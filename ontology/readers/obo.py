@@ -45,8 +45,10 @@ def read(path: str | Path, reading: Reading | None = None, *, own_codes: bool = 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pronto warns of each unknown xref form; the terms are read all the same
             ontology = pronto.Ontology(str(path))
-    except (OSError, ValueError, SyntaxError, TypeError) as error:
-        raise SourceError(f"is not an OBO ontology: {error}", path) from None
+    except KeyError as error:
+        raise SourceError(f"names a term that it does not have: {error}; take a file that is whole", path) from None
+    except (OSError, ValueError, SyntaxError, TypeError, AttributeError) as error:
+        raise SourceError(f"is not an OBO ontology: {str(error).partition(chr(10))[0]}", path) from None
     reading.sources.append(_source(ontology, path))
     terms = {}
     for term in sorted(ontology.terms(), key=lambda one: str(one.id)):  # pronto reads by threads, in any order
@@ -69,7 +71,7 @@ def read(path: str | Path, reading: Reading | None = None, *, own_codes: bool = 
         prefix, _, _ = name.partition(":")
         xrefs = sorted(xref.id for xref in term.xrefs)
         codings = concept_codings(prefix, (name, *sorted(term.alternate_ids)), xrefs)
-        parents = tuple(dict.fromkeys(_parents(term, terms, kept)))
+        parents = tuple(dict.fromkeys(_parents(term, terms, kept, {name})))
         definition = str(term.definition or "")
         for cui in kept[name]:
             above = tuple(parent for parent in parents if parent != cui)
@@ -126,11 +128,13 @@ def _identifiers(term: Any, reading: Reading, *, own_codes: bool) -> tuple[Cui, 
     return ()
 
 
-def _parents(term: Any, terms: dict[str, Any], kept: dict[str, tuple[Cui, ...]]) -> Iterator[Cui]:
+def _parents(term: Any, terms: dict[str, Any], kept: dict[str, tuple[Cui, ...]], seen: set[str]) -> Iterator[Cui]:
+    """The nearest ancestors that are kept; each term is passed once, so that a cycle ends."""
     for parent in sorted(term.superclasses(distance=1, with_self=False), key=lambda t: str(t.id)):
-        if parent.id not in terms:
+        if parent.id not in terms or parent.id in seen:
             continue
+        seen.add(parent.id)
         if kept[parent.id]:
             yield from kept[parent.id]
         else:
-            yield from _parents(parent, terms, kept)
+            yield from _parents(parent, terms, kept, seen)

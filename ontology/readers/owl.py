@@ -96,10 +96,11 @@ def _parents(graph: rdflib.Graph, subject: Any, kept: dict[Any, tuple[Cui, ...]]
     for parent in sorted((one for one in graph.objects(subject, RDFS.subClassOf) if one in kept), key=str):
         if parent in seen:
             continue
+        seen.add(parent)
         if kept[parent]:
             yield from kept[parent]
         else:
-            yield from _parents(graph, parent, kept, {*seen, parent})
+            yield from _parents(graph, parent, kept, seen)
 
 
 def _source(graph: rdflib.Graph, path: str | Path) -> CatalogSource:

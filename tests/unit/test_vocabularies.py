@@ -194,3 +194,26 @@ def test_mesh_codes_lead_to_cuis_by_the_disease_ontology(shared_data: Path) -> N
 def test_another_table_is_not_taken_for_the_disease_ontology_s(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="id, label, xref"):
         list(xref.read(write(tmp_path, "a.tsv", "a\tb\n1\t2\n")))
+
+
+def test_terms_in_a_circle_end_the_walk_and_are_said(tmp_path: Path) -> None:
+    from ontology.catalog_build import build_catalog
+    from ontology.catalog_formats import source_of
+
+    terms = (
+        "A:1\nname: a\nis_a: A:2",
+        "A:2\nname: b\nis_a: A:1",
+        "A:3\nname: c\nxref: UMLS:C9000001\nis_a: A:1\nis_a: A:4",
+    )
+    more = ("A:4\nname: d\nxref: UMLS:C9000002\nis_a: A:3", "A:5\nname: e\nis_a: A:5")
+    text = "format-version: 1.2\n" + "".join(f"\n[Term]\nid: {term}\n" for term in (*terms, *more))
+    path = write(tmp_path, "a.obo", text)
+    report = build_catalog([source_of("obo", path)], tmp_path / "a.catalog")
+    assert report.counts["concepts"] == 2
+    assert report.findings.count("cyclic-is-a") == 2
+
+
+def test_a_parent_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.obo", "format-version: 1.2\n\n[Term]\nid: A:1\nname: a\nis_a: A:9\n")
+    with pytest.raises(SourceError, match="A:9"):
+        list(obo.read(path))
