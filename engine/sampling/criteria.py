@@ -14,7 +14,7 @@ from ontology.issue import Issue, Severity
 if TYPE_CHECKING:
     from engine.sampling.model import ProgressionModel
 
-__all__ = ["Criteria", "check_criteria", "outside"]
+__all__ = ["Criteria", "check_criteria"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,6 @@ def check_criteria(model: ProgressionModel, criteria: Criteria) -> None:
             raise Infeasible(f"{event} requires {blocked[0]}, which is excluded", "exclude")
         wanted |= {event, *needs[event]}
     concepts = {event for event in wanted if ":" not in event}
-    unsaid = sorted(concepts & set(outside(model)))
-    if unsaid:
-        raise Infeasible(f"{unsaid[0]} is known to a cohort and not to the pack {model.pack.id}", "include")
     if criteria.start:
         _check_start(criteria, needs[criteria.start])
     if criteria.max_onsets is not None and len(concepts) > criteria.max_onsets:
@@ -79,14 +76,6 @@ def check_criteria(model: ProgressionModel, criteria: Criteria) -> None:
     most = free if criteria.max_onsets is None else min(free, criteria.max_onsets)
     if criteria.min_onsets > most:
         raise Infeasible(f"min_onsets is {criteria.min_onsets} and at most {most} onsets are possible", "min_onsets")
-
-
-def outside(model: ProgressionModel) -> tuple[str, ...]:
-    """Concepts that only a cohort knows: they stand as `after:` features, and are not sampled, since the pack has no
-    label, phrase or order for them.
-    """
-    known = {c.cui for c in model.pack.concepts}
-    return tuple(event for event in model.events[: model.concepts] if event not in known)
 
 
 def _stage(criteria: Criteria) -> tuple[str, ...]:

@@ -1,128 +1,71 @@
-"""The inner loop: persons, then competing hazards, one random stream a trajectory. The only module that needs numba.
+"""The exact loop: persons, then competing hazards with all rates updated at each onset, one random stream a trajectory.
 
-`run` is compiled at its first use and kept in numba's cache beside this file or, where that folder is not writable, in the
-user's cache folder; without any writable folder it is compiled anew in each process (about ten seconds).
+The next event is drawn from the sum of all rates (Gillespie's direct method). An onset multiplies the rates it acts on,
+and the sum is then taken anew in lanes, so that nothing drifts. Ages act by whole years: the sum is taken anew at each
+birthday where they act at all. The diagnosis is drawn with the person; an earlier onset that acts on it moves it by the change
+of time that its hazard ratio is.
 """
 
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from engine.sampling.jit import compiled, inlined
 
+if TYPE_CHECKING:
     import numpy.typing as npt
 
-    Floats = npt.NDArray[np.float64]
-    Ints = npt.NDArray[np.int64]
-    Flags = npt.NDArray[np.bool_]
+    from engine.sampling.tables import Flags, Floats, Ints, Paths, Persons, Rates, Wanted
 
-__all__ = ["Paths", "Persons", "Rates", "Wanted", "run"]
+__all__ = ["DONE", "STUCK", "Work", "run"]
 
-DONE = 0
-STUCK = 1
+DONE, STUCK = 0, 1
 
 
-class Persons(NamedTuple):
-    """Whom to draw, already conditioned on the criteria. Axes lie one after another in the flat arrays."""
+class Work(NamedTuple):
+    """The scratch memory of one person."""
 
-    axis_start: Ints  # where each axis begins; one more at the end
-    axis_cumulative: Floats  # within each axis, given the diagnosis but for the shortfall that `survival` corrects
-    axis_log: Floats  # log hazard ratio of each value for the diagnosis
-    given_axis: int  # the axis that exposures depend on, -1 for none
-    exposure: Floats  # (values of that axis, risk factors), likewise tilted
-    risk_log: Floats
-    ties: Ints  # rows (axis, risk factor, value if exposed, value if not)
-    death_axis: int  # the axis that background mortality depends on, -1 for none
-    ages: Floats
-    age_cumulative: Floats  # (values of that axis, ages)
-    level: float  # log hazard of the diagnosis at 80
-    slope: float  # a year of age
-    youngest: float
-    before: Floats  # mean years of each stage before the diagnosis, in order
-
-
-class Rates(NamedTuple):
-    """The progression model as multipliers; events are indices."""
-
-    base: Floats
-    axis_factor: Floats  # (flat axis values, events)
-    axis_acts: Flags
-    risk_factor: Floats  # (risk factors, events)
-    risk_acts: Flags
-    history_start: Ints  # compressed rows: the onset of v multiplies the rate of `history_event` by `history_factor`
-    history_event: Ints
-    history_factor: Floats
-    count_factor: Floats
-    counts: bool
-    age_factor: Floats  # (whole years from `youngest`, events)
-    ages: bool
+    rate: Floats  # what the rate is once its needs are met
+    live: Floats  # the rate now
+    weighted: Floats  # the rate at this age
+    lane: Floats
     needs: Ints
-    unlock_start: Ints
-    unlock_event: Ints
-    propensity: Floats
-    scheduled: Ints  # stages before the diagnosis, the diagnosis, stages that begin with it
-    concepts: int  # events below are onsets
-    death: int
-    oldest: float
-
-
-class Wanted(NamedTuple):
-    """The criteria that are met by rejection."""
-
-    include: Flags
-    includes: int
-    exclude: Flags
-    start: int
-    stage: int
-    least: int
-    most: int
-    window: float
-
-
-class Paths(NamedTuple):
-    """What `run` fills: a row a person, and the events of all persons one after another."""
-
-    start: Ints
-    event: npt.NDArray[np.int32]
-    age: Floats
-    entry: Floats
-    diagnosis: Floats
-    exit: Floats
-    died: Flags
-    values: npt.NDArray[np.int8]
+    begun: Flags
+    value: Ints
     exposed: Flags
-    tried: Ints
-
-    @classmethod
-    def empty(cls, persons: int, events: int, axes: int, risks: int) -> Paths:
-        """Room for so many persons with so many events each."""
-        room = persons * events
-        return cls(
-            np.zeros(persons + 1, np.int64),
-            np.empty(room, np.int32),
-            np.empty(room),
-            np.empty(persons),
-            np.empty(persons),
-            np.empty(persons),
-            np.zeros(persons, np.bool_),
-            np.zeros((persons, axes), np.int8),
-            np.zeros((persons, risks), np.bool_),
-            np.zeros(persons, np.int64),
-        )
+    schedule: Floats
 
 
-def _mix(z: Any) -> Any:
+@compiled
+def workspace(who: Any, rates: Any) -> Any:
+    """Scratch memory."""
+    size = rates.base.shape[0]
+    return Work(
+        np.zeros(size),
+        np.zeros(size),
+        np.zeros(size),
+        np.zeros(8),
+        np.zeros(size, np.int64),
+        np.zeros(size, np.bool_),
+        np.zeros(who.axis_start.shape[0] - 1, np.int64),
+        np.zeros(who.risk_log.shape[0], np.bool_),
+        np.zeros(rates.scheduled.shape[0]),
+    )
+
+
+@inlined
+def mix(z: Any) -> Any:
+    """The finaliser of SplitMix64: a stream's place from its number."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
 
 
-def _next(state: Any) -> Any:
+@inlined
+def uniform(state: Any) -> Any:
     """SplitMix64 (Steele, Lea and Flood 2014): the state, and a uniform number strictly between 0 and 1."""
     state = state + np.uint64(0x9E3779B97F4A7C15)
     z = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -131,233 +74,371 @@ def _next(state: Any) -> Any:
     return state, (float(z >> np.uint64(12)) + 0.5) * (1.0 / 4503599627370496.0)
 
 
-def _loop(  # noqa: C901, PLR0912, PLR0915 - one compiled loop: calls and objects would cost what it is for
-    key: Any, first: int, count: int, max_tries: int, who: Persons, rates: Rates, wanted: Wanted, out: Paths
-) -> tuple[int, int]:
-    """Persons `first` ... `first + count - 1`; returns how many were made and DONE, or STUCK at `max_tries`."""
-    size = rates.base.shape[0]
-    axes = who.axis_start.shape[0] - 1
-    risks = who.risk_log.shape[0]
-    planned = rates.scheduled.shape[0]
-    before = who.before.shape[0]
-    bottom = math.exp(who.slope * (who.youngest - 80.0))
-    rate = np.empty(size)  # what the rate is once its needs are met
-    live = np.empty(size)  # the rate now
-    needs = np.empty(size, np.int64)
-    begun = np.zeros(size, np.bool_)
-    value = np.zeros(axes, np.int64)
-    exposed = np.zeros(risks, np.bool_)
-    schedule = np.empty(planned)
+@inlined
+def total(live: Any, lane: Any) -> Any:
+    """The sum of the rates; `lane` keeps the sum of each lane."""
+    a = b = c = d = e = f = g = h = 0.0
+    for r in range(live.shape[0] >> 3):
+        q = r * 8
+        a += live[q]
+        b += live[q + 1]
+        c += live[q + 2]
+        d += live[q + 3]
+        e += live[q + 4]
+        f += live[q + 5]
+        g += live[q + 6]
+        h += live[q + 7]
+    lane[0], lane[1], lane[2], lane[3], lane[4], lane[5], lane[6], lane[7] = a, b, c, d, e, f, g, h
+    return ((a + b) + (c + d)) + ((e + f) + (g + h))
+
+
+@inlined
+def total_by(live: Any, factor: Any, row: int, weighted: Any, lane: Any) -> Any:
+    """The sum of the rates times `factor[row]`; `weighted` and `lane` keep the products and the sum of each lane."""
+    a = b = c = d = e = f = g = h = 0.0
+    for r in range(live.shape[0] >> 3):
+        q = r * 8
+        for k in range(8):
+            weighted[q + k] = live[q + k] * factor[row, q + k]
+        a += weighted[q]
+        b += weighted[q + 1]
+        c += weighted[q + 2]
+        d += weighted[q + 3]
+        e += weighted[q + 4]
+        f += weighted[q + 5]
+        g += weighted[q + 6]
+        h += weighted[q + 7]
+    lane[0], lane[1], lane[2], lane[3], lane[4], lane[5], lane[6], lane[7] = a, b, c, d, e, f, g, h
+    return ((a + b) + (c + d)) + ((e + f) + (g + h))
+
+
+@inlined
+def pick(live: Any, lane: Any, u: float) -> int:
+    """The event at `u`, between 0 and the sum of the rates; -1 where no rate is above zero. Counts instead of branching."""
+    i, below, sum_of = 0, 0.0, 0.0
+    for k in range(7):
+        sum_of += lane[k]
+        past = u >= sum_of
+        i += past
+        below = sum_of if past else below
+    u -= below
+    row, rows, sum_of = 0, live.shape[0] >> 3, 0.0
+    for r in range(rows):
+        sum_of += live[r * 8 + i]
+        row += u >= sum_of
+    event = row * 8 + i
+    if row >= rows or not live[event] > 0.0:  # rounding led past the last or into an empty lane
+        event = -1
+        for j in range(live.shape[0]):
+            if live[j] > 0.0:
+                event = j
+    return event
+
+
+@inlined
+def left_at(who: Any, row: int, log_ratio: float, age: float) -> Any:
+    """The share not yet diagnosed at an age, among persons with this log ratio who are in the last stage before."""
+    place = (log_ratio - who.left_low) / who.left_step
+    k = min(max(int(place), 0), who.left.shape[1] - 2)
+    part = min(max(place - k, 0.0), 1.0)
+    cell = (age - who.ages[0]) / (who.ages[1] - who.ages[0])
+    c = min(max(int(cell), 0), who.ages.shape[0] - 2)
+    at = min(max(cell - c, 0.0), 1.0)
+    low = who.left[row, k, c] + at * (who.left[row, k, c + 1] - who.left[row, k, c])
+    high = who.left[row, k + 1, c] + at * (who.left[row, k + 1, c + 1] - who.left[row, k + 1, c])
+    return low + part * (high - low)
+
+
+@inlined
+def moved(who: Any, row: int, log_ratio: float, now: float, diagnosis: float, factor: float) -> Any:
+    """The age at diagnosis once its rate is multiplied from `now` on: the cumulative hazard left stays, time changes."""
+    here, there = left_at(who, row, log_ratio, now), left_at(who, row, log_ratio, diagnosis)
+    if not (here > 0.0 and factor > 0.0):
+        return diagnosis
+    wanted = here * (max(there, 1e-300) / here) ** (1.0 / factor)
+    low, high = now, who.ages[who.ages.shape[0] - 1]
+    for _ in range(40):
+        middle = 0.5 * (low + high)
+        if left_at(who, row, log_ratio, middle) > wanted:
+            low = middle
+        else:
+            high = middle
+    return max(0.5 * (low + high), now + 1e-9)
+
+
+@inlined
+def person(state: Any, who: Any, w: Any) -> Any:
+    """A person with the age at diagnosis; fills `value`, `exposed` and `schedule`. Returns state, entry, diagnosis, log ratio.
+
+    The age is proposed from rate times survival and accepted with the probability of no earlier diagnosis.
+    """
+    value, exposed, schedule = w.value, w.exposed, w.schedule
+    axis_start, axis_cumulative, axis_log = who.axis_start, who.axis_cumulative, who.axis_log
+    given_axis, exposure, risk_log, ties = who.given_axis, who.exposure, who.risk_log, who.ties
+    ages, age_cumulative, age_guide, before_years = who.ages, who.age_cumulative, who.age_guide, who.before
+    level, slope, youngest = who.level, who.slope, who.youngest
+    axes, risks = value.shape[0], exposed.shape[0]
+    bottom = math.exp(slope * (youngest - 80.0))
+    while True:
+        log_ratio = 0.0
+        for axis in range(axes):
+            state, u = uniform(state)
+            j = axis_start[axis]
+            while u > axis_cumulative[j] and j < axis_start[axis + 1] - 1:
+                j += 1
+            value[axis] = j
+            log_ratio += axis_log[j]
+        row = 0
+        if given_axis >= 0:
+            row = value[given_axis] - axis_start[given_axis]
+        for k in range(risks):
+            state, u = uniform(state)
+            has = u < exposure[row, k]
+            exposed[k] = has
+            log_ratio += has * risk_log[k]
+        row = death_row(who, w)
+        state, u = uniform(state)
+        low = age_guide[row, int(u * age_guide.shape[1])]
+        while age_cumulative[row, low + 1] <= u and low < ages.shape[0] - 2:
+            low += 1
+        high = low + 1
+        width = age_cumulative[row, high] - age_cumulative[row, low]
+        part = (u - age_cumulative[row, low]) / width if width > 0.0 else 0.0
+        diagnosis = ages[low] + part * (ages[high] - ages[low])
+        hazard = math.exp(level + log_ratio) * (math.exp(slope * (diagnosis - 80.0)) - bottom) / slope
+        state, u = uniform(state)
+        if u < math.exp(-hazard):
+            break
+    for t in range(ties.shape[0]):
+        axis = ties[t, 0]
+        value[axis] = axis_start[axis] + (ties[t, 2] if exposed[ties[t, 1]] else ties[t, 3])
+    before = before_years.shape[0]
+    while True:
+        entry = diagnosis
+        for k in range(before):
+            state, u = uniform(state)
+            schedule[k] = -math.log(u) * before_years[k]
+            entry -= schedule[k]
+        if entry >= youngest:
+            break
+    age = entry
+    for k in range(before):
+        years = schedule[k]
+        schedule[k] = age
+        age += years
+    for k in range(before, schedule.shape[0]):
+        schedule[k] = diagnosis
+    return state, entry, diagnosis, log_ratio
+
+
+@inlined
+def death_row(who: Any, w: Any) -> int:
+    """The row of the axis that background mortality depends on."""
+    if who.death_axis < 0:
+        return 0
+    return int(w.value[who.death_axis] - who.axis_start[who.death_axis])
+
+
+@inlined
+def start(state: Any, rates: Any, w: Any) -> Any:
+    """The rates of the person in `w` before anything began, with a propensity drawn where the model has one."""
+    rate, live, needs, begun, value, exposed = w.rate, w.live, w.needs, w.begun, w.value, w.exposed
+    base, needed, propensity = rates.base, rates.needs, rates.propensity
+    axis_acts, axis_factor, risk_acts, risk_factor = (
+        rates.axis_acts, rates.axis_factor, rates.risk_acts, rates.risk_factor,
+    )  # fmt: skip
+    size = base.shape[0]
+    for j in range(size):
+        rate[j] = base[j]
+        needs[j] = needed[j]
+        begun[j] = False
+    for axis in range(value.shape[0]):
+        if axis_acts[value[axis]]:
+            row = value[axis]
+            for j in range(size):
+                rate[j] *= axis_factor[row, j]
+    for k in range(exposed.shape[0]):
+        if exposed[k] and risk_acts[k]:
+            for j in range(size):
+                rate[j] *= risk_factor[k, j]
+    z = 0.0
+    if rates.spread:
+        state, u = uniform(state)
+        state, v = uniform(state)
+        z = math.sqrt(-2.0 * math.log(u)) * math.cos(2.0 * math.pi * v)
+        last, factor = 0.0, 1.0
+        for j in range(size):
+            if propensity[j] != 0.0:
+                if propensity[j] != last:
+                    last = propensity[j]
+                    factor = math.exp(last * z)
+                rate[j] *= factor
+    for j in range(size):
+        live[j] = rate[j] if needs[j] == 0 else 0.0
+    return state, z
+
+
+@inlined
+def begin(
+    event: int,
+    rate: Any,
+    live: Any,
+    needs: Any,
+    begun: Any,
+    unlock_start: Any,
+    unlock_event: Any,
+    acts: Any,
+    few_start: Any,
+    few_event: Any,
+    few_factor: Any,
+    many: Any,
+) -> None:
+    """The event has begun: it cannot again, what it opens may, and it multiplies the rates it acts on.
+
+    The arrays are those of `Work` and `Rates`, named one by one: a loop that takes them out of the tuples pays for each.
+    """
+    begun[event] = True
+    live[event] = 0.0
+    for c in range(unlock_start[event], unlock_start[event + 1]):
+        j = unlock_event[c]
+        needs[j] -= 1
+        if needs[j] == 0 and not begun[j]:
+            live[j] = rate[j]
+    if acts[event] == 1:
+        for c in range(few_start[event], few_start[event + 1]):
+            j = few_event[c]
+            rate[j] *= few_factor[c]
+            live[j] *= few_factor[c]
+    elif acts[event] > 1:
+        for j in range(many.shape[1]):
+            rate[j] *= many[event, j]
+            live[j] *= many[event, j]
+
+
+@compiled
+def _run(key: Any, first: int, count: int, max_tries: int, who: Any, rates: Any, wanted: Any, out: Any) -> Any:
+    w = workspace(who, rates)
+    rate, live, weighted, lane, needs, begun = w.rate, w.live, w.weighted, w.lane, w.needs, w.begun
+    schedule, scheduled = w.schedule, rates.scheduled
+    unlock_start, unlock_event, acts = rates.unlock_start, rates.unlock_event, rates.acts
+    few_start, few_event, few_factor, many = rates.few_start, rates.few_event, rates.few_factor, rates.many
+    ages, age_factor, youngest = rates.ages, rates.age_factor, who.youngest
+    death, concepts, moves, diagnosis_factor = rates.death, rates.concepts, rates.moves, rates.diagnosis_factor
+    include, exclude, most, opening = wanted.include, wanted.exclude, wanted.most, wanted.start
+    out_event, out_age = out.event, out.age
+    value, exposed = w.value, w.exposed
+    axes, risks, planned = value.shape[0], exposed.shape[0], schedule.shape[0]
+    before, oldest, window = who.before.shape[0], rates.oldest, wanted.window
+    includes, stage, least, low, high = wanted.includes, wanted.stage, wanted.least, who.low, who.high
     position = 0
-    for person in range(count):
-        state = _mix(key[0] + _mix(key[1] + np.uint64(first + person)))
-        tries = 0
-        while True:
+    for i in range(count):
+        state = mix(key[0] + mix(key[1] + np.uint64(first + i)))
+        top, tries, met = position, 0, False
+        entry = diagnosis = age = 0.0
+        died = False
+        while not met:
             if tries >= max_tries:
-                out.tried[person] = tries
-                return person, STUCK
+                out.tried[i] = tries
+                return i, STUCK
             tries += 1
-            # the person and the age at diagnosis: proposal from rate times survival, accepted if no earlier diagnosis
-            while True:
-                log_ratio = 0.0
-                for axis in range(axes):
-                    state, u = _next(state)
-                    j = who.axis_start[axis]
-                    while u > who.axis_cumulative[j] and j < who.axis_start[axis + 1] - 1:
-                        j += 1
-                    value[axis] = j
-                    log_ratio += who.axis_log[j]
-                row = 0
-                if who.given_axis >= 0:
-                    row = value[who.given_axis] - who.axis_start[who.given_axis]
-                for k in range(risks):
-                    state, u = _next(state)
-                    exposed[k] = u < who.exposure[row, k]
-                    if exposed[k]:
-                        log_ratio += who.risk_log[k]
-                row = 0
-                if who.death_axis >= 0:
-                    row = value[who.death_axis] - who.axis_start[who.death_axis]
-                state, u = _next(state)
-                low, high = 0, who.ages.shape[0] - 1
-                while high - low > 1:
-                    middle = (low + high) // 2
-                    if who.age_cumulative[row, middle] <= u:
-                        low = middle
-                    else:
-                        high = middle
-                width = who.age_cumulative[row, high] - who.age_cumulative[row, low]
-                part = (u - who.age_cumulative[row, low]) / width if width > 0.0 else 0.0
-                diagnosis = who.ages[low] + part * (who.ages[high] - who.ages[low])
-                hazard = (
-                    math.exp(who.level + log_ratio) * (math.exp(who.slope * (diagnosis - 80.0)) - bottom) / who.slope
-                )
-                state, u = _next(state)
-                if u < math.exp(-hazard):
-                    break
-            for t in range(who.ties.shape[0]):
-                axis = who.ties[t, 0]
-                value[axis] = who.axis_start[axis] + (who.ties[t, 2] if exposed[who.ties[t, 1]] else who.ties[t, 3])
-            while True:
-                entry = diagnosis
-                for k in range(before):
-                    state, u = _next(state)
-                    schedule[k] = -math.log(u) * who.before[k]
-                    entry -= schedule[k]
-                if entry >= who.youngest:
-                    break
+            state, entry, diagnosis, log_ratio = person(state, who, w)
+            state, _ = start(state, rates, w)
+            position = top
+            row = death_row(who, w)
             age = entry
-            for k in range(before):
-                years = schedule[k]
-                schedule[k] = age
-                age += years
-            for k in range(before, planned):
-                schedule[k] = diagnosis
-            # the rates of this person
-            for j in range(size):
-                rate[j] = rates.base[j]
-                needs[j] = rates.needs[j]
-                begun[j] = False
-            for axis in range(axes):
-                if rates.axis_acts[value[axis]]:
-                    for j in range(size):
-                        rate[j] *= rates.axis_factor[value[axis], j]
-            for k in range(risks):
-                if exposed[k] and rates.risk_acts[k]:
-                    for j in range(size):
-                        rate[j] *= rates.risk_factor[k, j]
-            state, u = _next(state)
-            state, w = _next(state)
-            z = math.sqrt(-2.0 * math.log(u)) * math.cos(2.0 * math.pi * w)
-            last = 0.0
-            factor = 1.0
-            for j in range(size):
-                if rates.propensity[j] != 0.0:
-                    if rates.propensity[j] != last:
-                        last = rates.propensity[j]
-                        factor = math.exp(last * z)
-                    rate[j] *= factor
-            total = 0.0
-            for j in range(size):
-                live[j] = rate[j] if needs[j] == 0 else 0.0
-                total += live[j]
-            # the path
-            age = entry
-            end = min(rates.oldest, entry + wanted.window)
-            top = position
-            onsets, missing, due = 0, wanted.includes, 0
-            staged = wanted.stage < 0
-            died = False
-            good = True
+            end = min(oldest, entry + window)
+            onsets, missing, due = 0, includes, 0
+            staged = stage < 0
+            died, good = False, True
+            sum_now, sum_live, stale, piece, left = 0.0, 0.0, True, -1, 0.0
             while True:
-                event = -1
                 if due < planned and schedule[due] <= age:
-                    event = rates.scheduled[due]
+                    event = scheduled[due]
                     due += 1
                 else:
                     until = end
                     if due < planned and schedule[due] < until:
                         until = schedule[due]
-                    if rates.ages:
-                        piece = int(age - who.youngest)
-                        piece = min(piece, rates.age_factor.shape[0] - 1)
-                        edge = who.youngest + piece + 1.0
-                        if edge <= age:
-                            edge = age + 1.0
-                        until = min(until, edge)
-                        total = 0.0
-                        for j in range(size):
-                            total += live[j] * rates.age_factor[piece, j]
-                    state, u = _next(state)
-                    later = age + (-math.log(u) / total if total > 0.0 else math.inf)
+                    if ages > 0:
+                        now = min(int(age - youngest), age_factor.shape[0] - 1)
+                        edge = youngest + now + 1.0
+                        until = min(until, edge if edge > age else age + 1.0)
+                        if stale or now != piece:
+                            piece = now
+                            if ages > 1:
+                                sum_live = total_by(live, age_factor, piece, weighted, lane)
+                                sum_now = sum_live
+                            else:
+                                sum_live = total(live, lane) if stale else sum_live
+                                sum_now = sum_live * age_factor[piece, 0]
+                            stale = False
+                    elif stale:
+                        stale = False
+                        sum_live = total(live, lane)
+                        sum_now = sum_live
+                    if left <= 0.0:
+                        state, u = uniform(state)
+                        left = -math.log(u)
+                    later = age + left / sum_now if sum_now > 0.0 else math.inf
                     if later >= until:
+                        left -= (until - age) * sum_now
                         age = until
                         if age >= end:
                             break
                         continue
-                    age = max(later, np.nextafter(age, math.inf))
-                    state, u = _next(state)
-                    u *= total
-                    j = 0
-                    reached = 0.0
-                    while j < size:
-                        if live[j] > 0.0:
-                            event = j
-                            reached += live[j] * rates.age_factor[piece, j] if rates.ages else live[j]
-                            if reached > u:
-                                break
-                        j += 1
-                begun[event] = True
-                out.event[position] = event
-                out.age[position] = age
+                    left = 0.0
+                    state, u = uniform(state)
+                    event = pick(weighted if ages > 1 else live, lane, u * sum_live)
+                    age = later if later > age else age * (1.0 + 3e-16)
+                out_event[position] = event
+                out_age[position] = age
                 position += 1
-                if event == rates.death:
+                if event == death:
                     died = True
                     break
-                if event < rates.concepts:
+                if event < concepts:
                     onsets += 1
-                    if (
-                        wanted.exclude[event]
-                        or onsets > wanted.most
-                        or (onsets == 1 and wanted.start >= 0 and event != wanted.start)
-                    ):
+                    if exclude[event] or onsets > most or (onsets == 1 and opening >= 0 and event != opening):
                         good = False
                         break
-                    if wanted.include[event]:
+                    if include[event]:
                         missing -= 1
-                elif event == wanted.stage:
+                elif event == stage:
                     staged = True
-                total -= live[event]
-                live[event] = 0.0
-                for c in range(rates.unlock_start[event], rates.unlock_start[event + 1]):
-                    j = rates.unlock_event[c]
-                    needs[j] -= 1
-                    if needs[j] == 0 and not begun[j]:
-                        live[j] = rate[j]
-                        total += live[j]
-                for c in range(rates.history_start[event], rates.history_start[event + 1]):
-                    j = rates.history_event[c]
-                    rate[j] *= rates.history_factor[c]
-                    if live[j] > 0.0:
-                        total += rate[j] - live[j]
-                        live[j] = rate[j]
-                if rates.counts and event < rates.concepts:
-                    total = 0.0
-                    for j in range(size):
-                        rate[j] *= rates.count_factor[j]
-                        if live[j] > 0.0:
-                            live[j] = rate[j]
-                        total += live[j]
-                elif event >= rates.concepts or total <= 1e-9:  # noqa: PLR2004 - sums drift by rounding: start afresh
-                    total = 0.0
-                    for j in range(size):
-                        total += live[j]
-            if good and missing == 0 and staged and onsets >= wanted.least:
-                break
-            position = top
-        out.start[person + 1] = position
-        out.entry[person] = entry
-        out.diagnosis[person] = diagnosis
-        out.exit[person] = age
-        out.died[person] = died
+                begin(
+                    event,
+                    rate,
+                    live,
+                    needs,
+                    begun,
+                    unlock_start,
+                    unlock_event,
+                    acts,
+                    few_start,
+                    few_event,
+                    few_factor,
+                    many,
+                )
+                stale = True
+                if moves and diagnosis_factor[event] != 1.0 and due <= before:
+                    since = age if before == 0 else max(age, schedule[before - 1])
+                    when = moved(who, row, log_ratio, since, schedule[before], diagnosis_factor[event])
+                    for k in range(before, planned):
+                        schedule[k] = when
+            met = good and missing == 0 and staged and onsets >= least
+            if rates.moves and planned > before:
+                met = met and low <= schedule[before] <= high
+        out.start[i + 1] = position
+        out.entry[i] = entry
+        out.diagnosis[i] = w.schedule[before] if planned > before else diagnosis
+        out.exit[i] = age
+        out.died[i] = died
         for axis in range(axes):
-            out.values[person, axis] = value[axis] - who.axis_start[axis]
+            out.values[i, axis] = w.value[axis] - who.axis_start[axis]
         for k in range(risks):
-            out.exposed[person, k] = exposed[k]
-        out.tried[person] = tries
+            out.exposed[i, k] = w.exposed[k]
+        out.tried[i] = tries
     return count, DONE
-
-
-@cache
-def _compiled() -> Callable[..., Any]:
-    import numba
-
-    names = {"_mix": numba.njit(inline="always")(_mix), "_next": numba.njit(inline="always")(_next)}
-    globals().update(names)
-    try:
-        return numba.njit(cache=True, error_model="numpy")(_loop)  # type: ignore[no-any-return]
-    except RuntimeError:  # no folder that can hold the cache
-        return numba.njit(error_model="numpy")(_loop)  # type: ignore[no-any-return]
 
 
 def run(
@@ -374,5 +455,5 @@ def run(
 
     Person i depends on `key`, i and the tables alone. Stops at the first person for whom `max_tries` draws failed.
     """
-    made, state = _compiled()(key, first, count, max_tries, who, rates, wanted, out)
+    made, state = _run(key, first, count, max_tries, who, rates, wanted, out)
     return int(made), state == DONE

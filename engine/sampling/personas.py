@@ -11,13 +11,15 @@ drawn exactly: everything but the exponential is a product and is drawn directly
 
 from __future__ import annotations
 
+import math
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.sampling.criteria import Criteria
 from engine.sampling.figures import survival
-from engine.sampling.kernel import Persons
+from engine.sampling.tables import Persons
 from graph_loaders.facts import needs_of
 from graph_loaders.trajectory import Persona
 from ontology.errors import ConfigError, Infeasible
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from engine.sampling.criteria import Criteria
     from engine.sampling.model import ProgressionModel
     from ontology.pack import Pack, Stage
 
@@ -38,6 +39,8 @@ YOUNGEST, OLDEST = 40.0, 110.0
 """Ages the model covers, in years; the life table of the shipped pack begins and ends there."""
 
 _STEP = 0.25
+_RATIOS = 65
+_GUIDE = 1024
 
 
 def persons(model: ProgressionModel, criteria: Criteria) -> Persons:
@@ -60,7 +63,8 @@ def persons(model: ProgressionModel, criteria: Criteria) -> Persons:
             exposure[:, k] = float(forced[risk.id])
     ages = np.arange(YOUNGEST, OLDEST + _STEP / 2, _STEP)
     slope = max(ratio["age10"] / 10, 1e-6)
-    death_axis, cumulative, mass = _ages(pack, axes, ages, slope, criteria)
+    moving = _moving(model)
+    death_axis, cumulative, mass, alive = _ages(pack, axes, ages, slope, Criteria() if moving else criteria)
     start, all_weights, all_logs = [0], [], []
     tied = {axis: risk for axis, risk, _, _ in ties}
     for a, (axis, values) in enumerate(axes.items()):
@@ -87,6 +91,10 @@ def persons(model: ProgressionModel, criteria: Criteria) -> Persons:
         (order.index(axis), names.index(risk), list(axes[axis]).index(yes), list(axes[axis]).index(no))
         for axis, risk, yes, no in ties
     ]
+    before = np.array([s.years or 0.0 for s in stages_before(pack)])
+    reach = [abs(ratio.get(f"{axis}:{v}", 0.0)) for axis, values in axes.items() for v in values]
+    logs = _log_grid(risk_log, sum(reach)) if moving else np.zeros(2)
+    left = _left(ages, alive, slope, ratio["intercept"], logs, before)
     return Persons(
         np.array(start, np.int64),
         np.concatenate(all_weights),
@@ -98,11 +106,62 @@ def persons(model: ProgressionModel, criteria: Criteria) -> Persons:
         death_axis,
         ages,
         np.ascontiguousarray(cumulative),
+        _guide(cumulative),
         ratio["intercept"],
         slope,
         YOUNGEST,
-        np.array([s.years or 0.0 for s in stages_before(pack)]),
+        before,
+        left,
+        float(logs[0]),
+        max(float(logs[1] - logs[0]), 1e-9),
+        -1e9 if not moving or criteria.age[0] is None else float(criteria.age[0]),
+        1e9 if not moving or criteria.age[1] is None else float(criteria.age[1]),
     )
+
+
+def _guide(cumulative: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    quantiles = np.arange(_GUIDE) / _GUIDE
+    rows = [np.searchsorted(row, quantiles, side="right") - 1 for row in cumulative]
+    return np.clip(np.array(rows, np.int64), 0, cumulative.shape[1] - 2)
+
+
+def _moving(model: ProgressionModel) -> bool:
+    from engine.sampling.rates import rates_of
+
+    return rates_of(model).moves
+
+
+def _log_grid(risk_log: npt.NDArray[np.float64], reach: float) -> npt.NDArray[np.float64]:
+    low, high = np.minimum(risk_log, 0).sum() - reach, np.maximum(risk_log, 0).sum() + reach
+    grid: npt.NDArray[np.float64] = np.linspace(low, high, _RATIOS)
+    return grid
+
+
+def _left(
+    ages: npt.NDArray[np.float64],
+    alive: npt.NDArray[np.float64],
+    slope: float,
+    level: float,
+    logs: npt.NDArray[np.float64],
+    before: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Share not yet diagnosed by age, by row of mortality and log ratio, of persons in the last stage before the diagnosis.
+
+    The age at diagnosis d has density f(d), and the last stage before began an exponential time (mean m) earlier. Given
+    when it began, the rate of the diagnosis at d is f(d) exp(-d/m) / integral of the same from d on, whenever that was:
+    the process is Markov forwards too, and this is the survivor function of that rate.
+    """
+    mean = float(before[-1]) if len(before) and before[-1] > 0 else 1e9
+    bottom = math.exp(slope * (YOUNGEST - 80.0))
+    hazard = np.exp(level + logs)[:, None] * (np.exp(slope * (ages - 80.0)) - bottom) / slope
+    density = np.exp(slope * (ages - 80.0) - (ages - YOUNGEST) / mean)
+    found = np.empty((len(alive), len(logs), len(ages)))
+    for row, one in enumerate(alive):
+        f = density * one * np.exp(-hazard)
+        pieces = (f[:, 1:] + f[:, :-1]) / 2
+        rest = np.concatenate([np.cumsum(pieces[:, ::-1], axis=1)[:, ::-1], np.zeros((len(logs), 1))], axis=1)
+        found[row] = rest / np.maximum(rest[:, :1], 1e-300)
+    return found
 
 
 def stages_before(pack: Pack) -> list[Stage]:
@@ -176,8 +235,8 @@ def _ages(
     ages: npt.NDArray[np.float64],
     slope: float,
     criteria: Criteria,
-) -> tuple[int, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Axis of background mortality, cumulative distribution of rate times survival within the age range, its mass."""
+) -> tuple[int, npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Axis of background mortality, cumulative distribution of rate times survival within the age range, its mass, survival."""
     low, high = (
         (YOUNGEST if criteria.age[0] is None else criteria.age[0]),
         (OLDEST if criteria.age[1] is None else criteria.age[1]),
@@ -197,7 +256,8 @@ def _ages(
         rows.append(np.clip((total - bounds[0]) / max(bounds[1] - bounds[0], 1e-300), 0.0, 1.0))
         mass.append(bounds[1] - bounds[0])
     grid = np.array(rows)
-    return (list(axes).index(axis) if axis in axes else -1), grid, np.array(mass)
+    alive = np.array([tables[value] for value in values])
+    return (list(axes).index(axis) if axis in axes else -1), grid, np.array(mass), alive
 
 
 def refuse_unknown(pack: Pack, criteria: Criteria) -> None:

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from engine.sampling.criteria import Criteria, check_criteria, outside
-from engine.sampling.kernel import Paths, Persons, Rates, Wanted, run
-from engine.sampling.personas import OLDEST, YOUNGEST, axes_of, persona_of, persons, stages_before
-from graph_loaders.facts import needs_of
+from engine.sampling.criteria import Criteria, check_criteria
+from engine.sampling.kernel import run
+from engine.sampling.personas import axes_of, persona_of, persons
+from engine.sampling.rates import rates_of, wanted_of
+from engine.sampling.table import Table, learn, walk
+from engine.sampling.tables import Paths, Persons, Rates, Wanted
 from graph_loaders.trajectory import Onset, StageEntry, Trajectory
 from ontology.concept import Cui
-from ontology.errors import Infeasible
+from ontology.errors import ConfigError, Infeasible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +34,12 @@ __all__ = ["Columns", "SampleReport", "Samples", "draw", "sample", "sample_array
 MAX_TRIES = 100_000
 """Draws for one trajectory before its criteria are held to be too rare for rejection."""
 
+MODES = ("exact", "table")
+"""exact: all rates follow the whole history. table: weights by stratum, age band and last event; fast, approximate."""
+
 _CHUNK = 256
 _BLOCK = 8192
+_TABLE_SEED = 7130
 
 
 @dataclass(slots=True)
@@ -76,29 +82,36 @@ class Columns:
         return ages
 
 
-class _Sampler:
-    """A model and criteria as tables."""
+class Sampler:
+    """A model and criteria as tables; `paths` makes any part of a stream."""
 
-    def __init__(self, model: ProgressionModel, criteria: Criteria) -> None:
+    def __init__(self, model: ProgressionModel, criteria: Criteria, mode: str = "exact") -> None:
+        if mode not in MODES:
+            raise ConfigError(f"mode {mode!r} is not one of {', '.join(MODES)}")
         check_criteria(model, criteria)
-        self.model, self.criteria = model, criteria
+        self.model, self.criteria, self.mode = model, criteria, mode
         self.who: Persons = persons(model, criteria)
-        self.rates: Rates = model.kept.setdefault("rates", None) or _keep_rates(model)
-        self.wanted = _wanted(model, criteria)
+        self.rates: Rates = rates_of(model)
+        self.wanted: Wanted = wanted_of(model, criteria)
+        self.table: Table | None = _table(model, self.who, criteria) if mode == "table" else None
 
     @classmethod
-    def of(cls, model: ProgressionModel, criteria: Criteria) -> Self:
-        """The last one is kept with its model, since a run asks for the same criteria again and again."""
-        found = model.kept.get("sampler")
+    def of(cls, model: ProgressionModel, criteria: Criteria, mode: str = "exact") -> Self:
+        """The last one of each mode is kept with its model, since a run asks for the same criteria again and again."""
+        found = model.kept.get(f"sampler:{mode}")
         if found is None or found.criteria != criteria:
-            found = model.kept["sampler"] = cls(model, criteria)
+            found = model.kept[f"sampler:{mode}"] = cls(model, criteria, mode)
         kept: Self = found
         return kept
 
     def paths(self, key: npt.NDArray[np.uint64], first: int, count: int, report: SampleReport, tries: int) -> Paths:
+        """Trajectories `first` ... of the stream; Infeasible when one of them needs more than `tries` draws."""
         pack = self.model.pack
         paths = Paths.empty(count, len(self.model.events), len(axes_of(pack)), len(pack.risk_factors))
-        made, complete = run(key, first, count, tries, self.who, self.rates, self.wanted, paths)
+        if self.table is not None:
+            made, complete = walk(key, first, count, tries, self.table, self.wanted, paths)
+        else:
+            made, complete = run(key, first, count, tries, self.who, self.rates, self.wanted, paths)
         report.tried += int(paths.tried.sum())
         report.accepted += made
         if not complete:
@@ -110,6 +123,16 @@ class _Sampler:
         return paths
 
 
+def _table(model: ProgressionModel, who: Persons, criteria: Criteria) -> Table:
+    """The table for persons with these traits, risk factors and ages; the last one is kept with the model."""
+    asked = (tuple(sorted(criteria.traits.items())), tuple(sorted(criteria.risk_factors)), criteria.age)
+    found = model.kept.get("table")
+    if found is None or found[0] != asked:
+        found = model.kept["table"] = (asked, learn(_key(_TABLE_SEED), who, rates_of(model), model.needs))
+    kept: Table = found[1]
+    return kept
+
+
 def _key(seed: int | np.random.Generator) -> npt.NDArray[np.uint64]:
     if isinstance(seed, np.random.Generator):
         return seed.integers(0, 2**64, size=2, dtype=np.uint64)
@@ -119,9 +142,11 @@ def _key(seed: int | np.random.Generator) -> npt.NDArray[np.uint64]:
 class Samples:
     """A lazy iterator of trajectories; `report` says how many draws they took so far."""
 
-    def __init__(self, model: ProgressionModel, criteria: Criteria, n: int | None, seed: int, max_tries: int) -> None:
+    def __init__(
+        self, model: ProgressionModel, criteria: Criteria, n: int | None, seed: int, max_tries: int, mode: str = "exact"
+    ) -> None:
         self.report = SampleReport()
-        self._sampler, self._n, self._seed, self._tries = _Sampler.of(model, criteria), n, seed, max_tries
+        self._sampler, self._n, self._seed, self._tries = Sampler.of(model, criteria, mode), n, seed, max_tries
         self._rows = self._make()
 
     def __iter__(self) -> Iterator[Trajectory]:
@@ -146,6 +171,7 @@ def sample(
     *,
     n: int | None,
     seed: int = 0,
+    mode: str = "exact",
     max_tries: int = MAX_TRIES,
 ) -> Samples:
     """Trajectories that meet the criteria, lazily; endless for n=None. They are persons who get the pack's diagnosis.
@@ -163,7 +189,7 @@ def sample(
     >>> [t.persona.traits["sex"] for t in sample(model, Criteria(traits={"sex": "female"}), n=2, seed=7)]
     ['female', 'female']
     """
-    return Samples(model, criteria or Criteria(), n, seed, max_tries)
+    return Samples(model, criteria or Criteria(), n, seed, max_tries, mode)
 
 
 def draw(
@@ -175,7 +201,7 @@ def draw(
     max_tries: int = MAX_TRIES,
 ) -> Trajectory:
     """One trajectory: the one that `sample` gives at `index` for this seed, or a new one from a generator. Raises as `sample`."""
-    paths = _Sampler.of(model, criteria or Criteria()).paths(_key(rng_or_seed), index, 1, SampleReport(), max_tries)
+    paths = Sampler.of(model, criteria or Criteria()).paths(_key(rng_or_seed), index, 1, SampleReport(), max_tries)
     name = f"s{rng_or_seed}-{index}" if isinstance(rng_or_seed, int) else f"g{int(_bits(paths)):016x}"
     return _trajectory(model, paths, 0, name)
 
@@ -185,21 +211,42 @@ def _bits(paths: Paths) -> np.uint64:
 
 
 def sample_arrays(
-    model: ProgressionModel, n: int, seed: int = 0, criteria: Criteria | None = None, *, max_tries: int = MAX_TRIES
+    model: ProgressionModel,
+    n: int,
+    seed: int = 0,
+    criteria: Criteria | None = None,
+    *,
+    mode: str = "exact",
+    workers: int = 1,
+    max_tries: int = MAX_TRIES,
 ) -> Columns:
-    """The same trajectories as `sample`, as columns. Raises as `sample`. Memory: some 12 bytes an event."""
-    sampler, report, key = _Sampler.of(model, criteria or Criteria()), SampleReport(), _key(seed)
-    parts = []
-    for first in range(0, n, _BLOCK):
-        count = min(_BLOCK, n - first)
-        p = sampler.paths(key, first, count, report, max_tries)
+    """The same trajectories as `sample`, as columns. Raises as `sample`. Memory: some 20 bytes an event.
+
+    `workers`: threads; the compiled loops hold no lock, and any number of workers gives the same bytes.
+    """
+    sampler, report, key = Sampler.of(model, criteria or Criteria(), mode), SampleReport(), _key(seed)
+
+    def part(first: int) -> tuple[Any, ...]:
+        count, own = min(_BLOCK, n - first), SampleReport()
+        p = sampler.paths(key, first, count, own, max_tries)
         used = p.start[count]
         owner = first + np.repeat(np.arange(count), np.diff(p.start))
-        parts.append((owner, p.event[:used].copy(), p.age[:used].copy(), *_per_person(p)))
+        return own, owner, p.event[:used].copy(), p.age[:used].copy(), *_per_person(p)
+
+    firsts = range(0, n, _BLOCK)
+    if workers > 1 and len(firsts) > 1:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(workers) as pool:
+            parts = list(pool.map(part, firsts))
+    else:
+        parts = [part(first) for first in firsts]
+    for own, *_ in parts:
+        report.tried, report.accepted = report.tried + own.tried, report.accepted + own.accepted
     if not parts:
         p = Paths.empty(0, 0, len(axes_of(model.pack)), len(model.pack.risk_factors))
-        parts.append((np.zeros(0, np.int64), p.event, p.age, *_per_person(p)))
-    columns: list[Any] = [np.concatenate([part[i] for part in parts]) for i in range(9)]
+        parts.append((report, np.zeros(0, np.int64), p.event, p.age, *_per_person(p)))
+    columns: list[Any] = [np.concatenate([part[i] for part in parts]) for i in range(1, 10)]
     person, event, age, entry, diagnosis, left, died, values, exposed = columns
     return Columns(model.events, person, event, age, entry, diagnosis, left, died, values, exposed, report)
 
@@ -222,68 +269,3 @@ def _trajectory(model: ProgressionModel, paths: Paths, i: int, name: str) -> Tra
         name, persona, float(paths.entry[i]), float(paths.exit[i]), bool(paths.died[i]),
         onsets=tuple(onsets), stages=tuple(stages), sampled=True,
     )  # fmt: skip
-
-
-def _keep_rates(model: ProgressionModel) -> Rates:
-    rates = model.kept["rates"] = compile_rates(model)
-    return rates
-
-
-def compile_rates(model: ProgressionModel) -> Rates:
-    """The model's parameters as the multipliers that the inner loop needs."""
-    pack, events = model.pack, model.events
-    size = len(events)
-    column = {feature: i for i, feature in enumerate(model.features)}
-    at = {event: i for i, event in enumerate(events)}
-    before = [f"stage:{s.id}" for s in stages_before(pack)]
-    needs = needs_of(pack)
-    later = [f"stage:{s.id}" for s in sorted(pack.stages, key=lambda s: s.ordinal) if f"stage:{s.id}" not in before]
-    with_it = [s for s in later[:1] if needs.get(s, frozenset()) <= {pack.diagnosis, *before}]
-    scheduled = [at[e] for e in (*before, str(pack.diagnosis), *with_it)]
-    base = np.exp(np.minimum(model.mean[:, 0], 20.0))
-    base[scheduled] = 0.0
-    base[[at[e] for e in outside(model)]] = 0.0
-    axes = axes_of(pack)
-    flat = [f"{axis}:{value}" for axis, values in axes.items() for value in values]
-    axis_factor = np.array([np.exp(model.mean[:, column[f]]) if f in column else np.ones(size) for f in flat])
-    risk_factor = np.array([np.exp(model.mean[:, column[f"risk:{r.id}"]]) for r in pack.risk_factors])
-    starts, others, factors = [0], [], []
-    for v, event in enumerate(events):
-        factor = np.exp(model.mean[:, column[f"after:{event}"]])
-        factor[~model.steps[v]] = 0.0
-        factor[model.needs[v]] = 1.0  # has begun by then
-        factor[v] = 1.0
-        acts = np.flatnonzero((factor != 1.0) & (base > 0))
-        others.append(acts)
-        factors.append(factor[acts])
-        starts.append(starts[-1] + len(acts))
-    opens = [np.flatnonzero(model.needs[:, v]) for v in range(size)]
-    years = np.arange(int(OLDEST - YOUNGEST) + 2) + YOUNGEST + 0.5
-    slope = model.mean[:, column["age10"]].copy()
-    slope[scheduled] = 0.0
-    count = np.exp(model.mean[:, column["count4"]] / 4)
-    return Rates(
-        base, axis_factor, (axis_factor != 1.0).any(axis=1),
-        risk_factor.reshape(len(pack.risk_factors), size), (risk_factor != 1.0).any(axis=1),
-        np.array(starts, np.int64), np.concatenate(others).astype(np.int64), np.concatenate(factors),
-        count, bool((count != 1.0).any()), np.exp(np.outer((years - 80) / 10, slope)), bool(slope.any()),
-        model.needs.sum(axis=1).astype(np.int64),
-        np.concatenate([[0], np.cumsum([len(o) for o in opens])]).astype(np.int64), np.concatenate(opens).astype(np.int64),
-        model.propensity.copy(), np.array(scheduled, np.int64), model.concepts, at["death"], OLDEST,
-    )  # fmt: skip
-
-
-def _wanted(model: ProgressionModel, criteria: Criteria) -> Wanted:
-    include, exclude = np.zeros(len(model.events), np.bool_), np.zeros(len(model.events), np.bool_)
-    include[[model.index(c) for c in criteria.include]] = True
-    exclude[[model.index(c) for c in criteria.exclude]] = True
-    return Wanted(
-        include,
-        int(include.sum()),
-        exclude,
-        -1 if criteria.start is None else model.index(criteria.start),
-        model.index(f"stage:{criteria.stage}") if criteria.stage else -1,
-        criteria.min_onsets,
-        len(model.events) if criteria.max_onsets is None else criteria.max_onsets,
-        1e9 if criteria.window_years is None else float(criteria.window_years),
-    )
