@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     import rdflib
 
     from engine.plan import Plan
+    from engine.sampling.conditional import Probability
     from engine.sampling.criteria import Criteria
+    from engine.sampling.explain import Contribution
     from engine.sampling.model import ProgressionModel
+    from engine.sampling.sampler import Columns
+    from engine.sampling.score import Score
     from engine.validation import Validator
     from graph_loaders.elements import GraphElements
     from graph_loaders.stores.address import ServerAddress
@@ -147,7 +151,9 @@ class TrajectoryGraph:
         seed: int = 0,
         limit: int = 15,
     ) -> list[dict[str, Any]]:
-        """What comes after a concept, and when: rows of cui, name, probability, median gap in days, persons behind the edge."""
+        """What comes after a concept, and when: rows of cui, name, probability (95 % interval: low, high), gap in days (median, and
+        the bounds of 90 % of persons), persons behind the edge.
+        """
         from engine.sampling.next import next_events
 
         asked = self.criteria(age=age, traits=traits, sex=sex, risk_factors=risk_factors)
@@ -205,9 +211,17 @@ class TrajectoryGraph:
         )
 
     def sample(
-        self, n: int | None = None, *, seed: int = 0, criteria: Criteria | None = None, **asked: Any
+        self,
+        n: int | None = None,
+        *,
+        seed: int = 0,
+        criteria: Criteria | None = None,
+        mode: str = "exact",
+        **asked: Any,
     ) -> Iterator[Trajectory]:
         """Trajectories that meet the criteria, lazily; endless for n=None. Infeasible names the criterion that nothing can meet.
+
+        `mode`: exact, or table (faster by far as arrays, an approximation that forgets all but the last onset).
 
         >>> with open_graph() as graph:
         ...     [t.persona.traits["sex"] for t in graph.sample(2, seed=7, sex="female")]
@@ -215,9 +229,63 @@ class TrajectoryGraph:
         """
         from engine.sampling.sampler import sample
 
+        return sample(self.model, self._asked(criteria, asked), n=n, seed=seed, mode=mode)
+
+    def _asked(self, criteria: Criteria | None, asked: dict[str, Any]) -> Criteria:
         if criteria is not None and asked:
             raise ConfigError(f"give criteria as one object or as keywords, not both: {', '.join(asked)}")
-        return sample(self.model, criteria or self.criteria(**asked), n=n, seed=seed)
+        return criteria or self.criteria(**asked)
+
+    def sample_arrays(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        criteria: Criteria | None = None,
+        mode: str = "exact",
+        workers: int = 1,
+        **asked: Any,
+    ) -> Columns:
+        """The same trajectories as columns (numpy arrays), `workers` threads at a time; any number of them gives the same bytes.
+
+        >>> with open_graph() as graph:
+        ...     len(graph.sample_arrays(100, seed=7, sex="female").entry)
+        100
+        """
+        from engine.sampling.sampler import sample_arrays
+
+        return sample_arrays(self.model, n, seed, self._asked(criteria, asked), mode=mode, workers=workers)
+
+    def probability(self, *, criteria: Criteria | None = None, **asked: Any) -> Probability:
+        """How probable the criteria are among persons with the traits and ages asked for, with its error, and how they are met.
+
+        Nothing is sampled for the user: a pilot with a fixed seed. Infeasible names the criterion that nothing can meet.
+
+        >>> with open_graph() as graph:
+        ...     graph.probability(include=["apathy"]).method
+        'rejection'
+        """
+        from engine.sampling.sampler import probability
+
+        return probability(self.model, self._asked(criteria, asked))
+
+    def score(self, trajectory: Trajectory) -> Score:
+        """How likely a trajectory is: log density after its entry, part by part (`engine.sampling.score`)."""
+        from engine.sampling.score import score
+
+        return score(self.model, trajectory)
+
+    def why(self, trajectory: Trajectory, step: int) -> tuple[Contribution, ...]:
+        """What raised or lowered the rate of onset `step`: each factor with its log ratio and its source, the level first.
+
+        >>> with open_graph() as graph:
+        ...     her = next(graph.sample(1, seed=7))
+        ...     graph.why(her, 0)[0].feature, graph.score(her).ignored
+        ('intercept', ())
+        """
+        from engine.sampling.explain import contributions
+
+        return contributions(self.model, trajectory, step)
 
     def plan(self, trajectory: Trajectory, step: int, *, seed: int = 0, **options: Any) -> Plan:
         """What the sentence of one step must say."""

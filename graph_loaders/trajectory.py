@@ -9,7 +9,7 @@ from typing import IO
 from ontology.concept import Cui
 from ontology.lines import adapter, read_lines
 
-__all__ = ["Absence", "Onset", "Persona", "StageEntry", "Trajectory", "read_jsonl", "write_jsonl"]
+__all__ = ["Absence", "Onset", "Persona", "Remission", "StageEntry", "Trajectory", "read_jsonl", "write_jsonl"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,15 @@ class Absence:
 
 
 @dataclass(frozen=True, slots=True)
+class Remission:
+    """A concept that had begun is away from `start` up to `end` (ages in years)."""
+
+    cui: Cui
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
 class StageEntry:
     """The age at which a stage of the pack was entered."""
 
@@ -53,7 +62,10 @@ class StageEntry:
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """One persona followed from `entry_age` to `exit_age` (death if `died`, else the end of follow-up), onsets in order of age."""
+    """One persona followed from `entry_age` to `exit_age` (death if `died`, else the end of follow-up), onsets in order of age.
+
+    `remissions`: when a concept that has begun is away. "Present at an age" (`present`) and "ever by an age" (`ever`) differ by them.
+    """
 
     id: str
     persona: Persona
@@ -65,6 +77,22 @@ class Trajectory:
     absences: tuple[Absence, ...] = ()
     stages: tuple[StageEntry, ...] = ()
     sampled: bool = False
+    remissions: tuple[Remission, ...] = ()
+
+    def ever(self, cui: str, age: float) -> bool:
+        """Whether the concept has begun by `age`."""
+        return any(o.cui == cui and o.age <= age for o in self.onsets)
+
+    def present(self, cui: str, age: float) -> bool:
+        """Whether the concept has begun by `age` and is not in remission then: another question than `ever`.
+
+        >>> her = Trajectory("t", Persona(), 70.0, 80.0, onsets=(Onset(Cui("C0011581"), 72.0),),
+        ...                  remissions=(Remission(Cui("C0011581"), 73.0, 75.0),))
+        >>> her.ever("C0011581", 74.0), her.present("C0011581", 74.0), her.present("C0011581", 76.0)
+        (True, False, True)
+        """
+        away = any(r.cui == cui and r.start <= age < r.end for r in self.remissions)
+        return self.ever(cui, age) and not away
 
     def stage_at(self, age: float) -> str:
         """The stage at `age`, or "" before the first one."""

@@ -56,7 +56,7 @@ def workspace(who: Any, rates: Any) -> Any:
     )
 
 
-@inlined
+@compiled
 def mix(z: Any) -> Any:
     """The finaliser of SplitMix64: a stream's place from its number."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -64,7 +64,7 @@ def mix(z: Any) -> Any:
     return z ^ (z >> np.uint64(31))
 
 
-@inlined
+@compiled
 def uniform(state: Any) -> Any:
     """SplitMix64 (Steele, Lea and Flood 2014): the state, and a uniform number strictly between 0 and 1."""
     state = state + np.uint64(0x9E3779B97F4A7C15)
@@ -135,7 +135,7 @@ def pick(live: Any, lane: Any, u: float) -> int:
     return event
 
 
-@inlined
+@compiled
 def left_at(who: Any, row: int, log_ratio: float, age: float) -> Any:
     """The share not yet diagnosed at an age, among persons with this log ratio who are in the last stage before."""
     place = (log_ratio - who.left_low) / who.left_step
@@ -149,7 +149,7 @@ def left_at(who: Any, row: int, log_ratio: float, age: float) -> Any:
     return low + part * (high - low)
 
 
-@inlined
+@compiled
 def moved(who: Any, row: int, log_ratio: float, now: float, diagnosis: float, factor: float) -> Any:
     """The age at diagnosis once its rate is multiplied from `now` on: the cumulative hazard left stays, time changes."""
     here, there = left_at(who, row, log_ratio, now), left_at(who, row, log_ratio, diagnosis)

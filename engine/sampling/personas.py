@@ -107,6 +107,7 @@ def persons(model: ProgressionModel, criteria: Criteria) -> Persons:
         ages,
         np.ascontiguousarray(cumulative),
         _guide(cumulative),
+        np.ascontiguousarray(alive),
         ratio["intercept"],
         slope,
         YOUNGEST,

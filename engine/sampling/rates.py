@@ -111,7 +111,7 @@ def wanted_of(model: ProgressionModel, criteria: Criteria) -> Wanted:
     """The criteria by index."""
     room = padded(len(model.events))
     include, exclude = np.zeros(room, np.bool_), np.zeros(room, np.bool_)
-    include[[model.index(c) for c in criteria.include]] = True
+    include[[model.index(c) for c in (*criteria.include, *([criteria.start] if criteria.start else []))]] = True
     exclude[[model.index(c) for c in criteria.exclude]] = True
     return Wanted(
         include,

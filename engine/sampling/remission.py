@@ -7,16 +7,54 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from graph_loaders.trajectory import Remission
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import numpy.typing as npt
 
     from engine.sampling.model import ProgressionModel
-    from graph_loaders.trajectory import Trajectory
+    from graph_loaders.trajectory import Onset, Trajectory
     from ontology.concept import Cui
 
-__all__ = ["present_at", "present_share"]
+__all__ = ["present_at", "present_share", "remissions"]
+
+_BATCH = 32
+
+
+def remissions(
+    model: ProgressionModel, onsets: Iterable[Onset], exit_age: float, rng: np.random.Generator
+) -> tuple[Remission, ...]:
+    """When concepts that have begun are away, in order of age: on/off paths from the onset (or the diagnosis, if later) to the exit.
+
+    A concept goes at the rate `off` and comes back at the rate `again` of its course (a year); one without `off` stays.
+    """
+    found = []
+    begun = list(onsets)
+    diagnosis = next((o.age for o in begun if o.cui == model.pack.diagnosis), math.inf)
+    waits: Iterator[float] = iter(())
+    for onset in begun:
+        course = model.courses.get(onset.cui)
+        if course is None or not course.off:
+            continue
+        at = max(onset.age, diagnosis) if diagnosis < math.inf else onset.age
+        on, gone = True, 0.0
+        while at < exit_age:
+            rate = course.off if on else course.again
+            wait = next(waits, None)
+            if wait is None:
+                waits = iter(rng.standard_exponential(_BATCH).tolist())
+                wait = next(waits)
+            at = at + wait / rate if rate else math.inf
+            if on:
+                gone = at
+            else:
+                found.append(Remission(onset.cui, gone, min(at, exit_age)))
+            on = not on
+        if not on and gone < exit_age:
+            found.append(Remission(onset.cui, gone, exit_age))
+    return tuple(sorted(found, key=lambda r: (r.start, r.cui)))
 
 
 def present_at(
@@ -24,14 +62,19 @@ def present_at(
 ) -> npt.NDArray[np.bool_]:
     """Whether the concept is present at each age: one on/off path from the onset on, so ages may come in any order.
 
-    It is present from its first onset; after the diagnosis it goes at the rate `off` and comes back at the rate `again` of
-    its course (a year; both declared where the pack has no row). Never before the onset, nor after the exit. A concept
-    that does not remit stays. ConfigError for an unknown one.
+    A trajectory that was sampled with its remissions is read, and `rng` not used. The concept is present from its first onset;
+    after the diagnosis it goes at the rate `off` and comes back at the rate `again` of its course (a year; both declared where the
+    pack has no row). Never before the onset, nor after the exit. A concept that does not remit stays. ConfigError for an unknown one.
     """
     wanted = np.asarray(list(ages), dtype=np.float64)
     model.index(cui)
     begun = next((o.age for o in trajectory.onsets if o.cui == cui), math.inf)
     present = (wanted >= begun) & (wanted <= trajectory.exit_age)
+    if trajectory.remissions:
+        for away in trajectory.remissions:
+            if away.cui == cui:
+                present &= ~((wanted >= away.start) & (wanted < away.end))
+        return present
     course = model.courses.get(cui)
     if course is None or not course.off or not present.any():
         return present

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from engine.sampling.conditional import Probability, Strategy, strategy
 from engine.sampling.criteria import Criteria, check_criteria
 from engine.sampling.kernel import run
 from engine.sampling.personas import axes_of, persona_of, persons
 from engine.sampling.rates import rates_of, wanted_of
+from engine.sampling.remission import remissions
 from engine.sampling.table import Table, learn, walk
 from engine.sampling.tables import Paths, Persons, Rates, Wanted
 from graph_loaders.trajectory import Onset, StageEntry, Trajectory
@@ -29,7 +31,18 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-__all__ = ["Columns", "SampleReport", "Samples", "draw", "sample", "sample_arrays"]
+__all__ = [
+    "MODES",
+    "Columns",
+    "SampleReport",
+    "Sampler",
+    "Samples",
+    "draw",
+    "probability",
+    "sample",
+    "sample_arrays",
+    "trajectories",
+]
 
 MAX_TRIES = 100_000
 """Draws for one trajectory before its criteria are held to be too rare for rejection."""
@@ -94,6 +107,7 @@ class Sampler:
         self.rates: Rates = rates_of(model)
         self.wanted: Wanted = wanted_of(model, criteria)
         self.table: Table | None = _table(model, self.who, criteria) if mode == "table" else None
+        self.strategy: Strategy | None = None if self.table else strategy(model, self.who, self.rates, self.wanted)
 
     @classmethod
     def of(cls, model: ProgressionModel, criteria: Criteria, mode: str = "exact") -> Self:
@@ -110,6 +124,10 @@ class Sampler:
         paths = Paths.empty(count, len(self.model.events), len(axes_of(pack)), len(pack.risk_factors))
         if self.table is not None:
             made, complete = walk(key, first, count, tries, self.table, self.wanted, paths)
+        elif self.strategy is not None and self.strategy.steered:
+            made, complete = self.strategy.paths(
+                key.astype(np.uint64), first, count, tries, self.who, self.rates, self.wanted, paths
+            )
         else:
             made, complete = run(key, first, count, tries, self.who, self.rates, self.wanted, paths)
         report.tried += int(paths.tried.sum())
@@ -161,7 +179,7 @@ class Samples:
             count = size if self._n is None else min(size, self._n - first)
             paths = self._sampler.paths(key, first, count, self.report, self._tries)
             for i in range(count):
-                yield _trajectory(self._sampler.model, paths, i, f"s{self._seed}-{first + i}")
+                yield _trajectory(self._sampler.model, paths, i, f"s{self._seed}-{first + i}", _away(key, first + i))
             first, size = first + count, min(2 * size, _CHUNK)
 
 
@@ -192,6 +210,16 @@ def sample(
     return Samples(model, criteria or Criteria(), n, seed, max_tries, mode)
 
 
+def trajectories(
+    model: ProgressionModel, criteria: Criteria, seed: int, first: int, count: int, *, mode: str = "exact"
+) -> tuple[list[Trajectory], SampleReport]:
+    """Trajectories `first` ... of the stream that `sample` gives for this seed, with the draws they took."""
+    sampler, report, key = Sampler.of(model, criteria, mode), SampleReport(), _key(seed)
+    paths = sampler.paths(key, first, count, report, MAX_TRIES)
+    made = [_trajectory(model, paths, i, f"s{seed}-{first + i}", _away(key, first + i)) for i in range(count)]
+    return made, report
+
+
 def draw(
     model: ProgressionModel,
     criteria: Criteria | None = None,
@@ -201,9 +229,15 @@ def draw(
     max_tries: int = MAX_TRIES,
 ) -> Trajectory:
     """One trajectory: the one that `sample` gives at `index` for this seed, or a new one from a generator. Raises as `sample`."""
-    paths = Sampler.of(model, criteria or Criteria()).paths(_key(rng_or_seed), index, 1, SampleReport(), max_tries)
+    key = _key(rng_or_seed)
+    paths = Sampler.of(model, criteria or Criteria()).paths(key, index, 1, SampleReport(), max_tries)
     name = f"s{rng_or_seed}-{index}" if isinstance(rng_or_seed, int) else f"g{int(_bits(paths)):016x}"
-    return _trajectory(model, paths, 0, name)
+    return _trajectory(model, paths, 0, name, _away(key, index))
+
+
+def _away(key: npt.NDArray[np.uint64], index: int) -> np.random.Generator:
+    """The generator of a trajectory's remissions: a stream of its own."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence((int(key[0]), int(key[1]), index))))
 
 
 def _bits(paths: Paths) -> np.uint64:
@@ -251,11 +285,18 @@ def sample_arrays(
     return Columns(model.events, person, event, age, entry, diagnosis, left, died, values, exposed, report)
 
 
+def probability(model: ProgressionModel, criteria: Criteria) -> Probability:
+    """How probable the criteria are, and how they are met; raises as `sample`."""
+    found = Sampler.of(model, criteria).strategy
+    assert found is not None  # the exact mode always has one
+    return found.figures
+
+
 def _per_person(p: Paths) -> tuple[Any, ...]:
     return p.entry, p.diagnosis, p.exit, p.died, p.values, p.exposed
 
 
-def _trajectory(model: ProgressionModel, paths: Paths, i: int, name: str) -> Trajectory:
+def _trajectory(model: ProgressionModel, paths: Paths, i: int, name: str, rng: np.random.Generator) -> Trajectory:
     onsets, stages, stage = [], [], ""
     for row in range(paths.start[i], paths.start[i + 1]):
         event, age = model.events[paths.event[row]], float(paths.age[row])
@@ -268,4 +309,5 @@ def _trajectory(model: ProgressionModel, paths: Paths, i: int, name: str) -> Tra
     return Trajectory(
         name, persona, float(paths.entry[i]), float(paths.exit[i]), bool(paths.died[i]),
         onsets=tuple(onsets), stages=tuple(stages), sampled=True,
+        remissions=remissions(model, onsets, float(paths.exit[i]), rng),
     )  # fmt: skip

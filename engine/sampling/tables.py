@@ -36,6 +36,7 @@ class Persons(NamedTuple):
     ages: Floats
     age_cumulative: Floats  # (values of that axis, ages)
     age_guide: Ints  # (values of that axis, quantiles): the last age whose share lies at or below each quantile
+    alive: Floats  # (values of that axis, ages): survival of the population
     level: float  # log hazard of the diagnosis at 80
     slope: float  # a year of age
     youngest: float

@@ -117,9 +117,9 @@ def test_the_acceptance_is_said_and_what_is_too_rare_gives_up(model):
     list(samples)
     assert samples.report.accepted == 50
     assert samples.report.tried > 50
-    with pytest.raises(Infeasible, match="0 of 200 draws met the criteria") as caught:
-        next(sample(model, Criteria(max_onsets=1, stage="severe"), n=1, max_tries=200))
-    assert caught.value.criterion == "acceptance"
+    with pytest.raises(Infeasible, match="too rare to sample without near copies") as caught:
+        next(sample(model, Criteria(max_onsets=1, stage="severe"), n=1))
+    assert caught.value.criterion in {"acceptance", "ess"}
 
 
 def test_nothing_is_sampled_for_none(model):
