@@ -68,11 +68,12 @@ _SILENT_STAGES = 2  # in the last two stages the patient no longer tells
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """An earlier onset of the same trajectory, for context."""
+    """An earlier onset of the same trajectory, for context. `present`: there at the age of the plan, not only ever before it."""
 
     cui: Cui
     name: str
     age: float
+    present: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +125,9 @@ def plan(
 
     The assertion is drawn from `assertion_mix` (default `ASSERTION_MIX`), as far as it makes sense for the concept:
     `absent` takes a concept of the same label that has not begun by this age, `historical` an earlier onset that can
-    pass, and each falls back to `present` where there is none. The informant is drawn by the kind of concept and by who
-    can tell of it; a spouse is the husband of a woman and the wife of a man. `label` fixes the label, `informant` who
-    tells.
+    pass (one that is away at this age, where the trajectory has remissions), and each falls back to `present` where there
+    is none. The informant is drawn by the kind of concept and by who can tell of it; a spouse is the husband of a woman and
+    the wife of a man. `label` fixes the label, `informant` who tells.
 
     `guidance`: "both"; "persona" (no trajectory: the concept is drawn from those of the label, without stage, order or
     gap); "trajectory" (no persona: neither traits nor age); "none" (`plan_unguided`).
@@ -161,7 +162,8 @@ def plan(
     begun = (
         [index.concepts[o.cui] for o in _until(trajectory, step) if o.cui in index.concepts] if guided else [concept]
     )
-    chosen = _concept_for(rng, assertion, concept, begun, wanted, index)
+    away = _away(trajectory, step) if guided else None
+    chosen = _concept_for(rng, assertion, concept, begun, wanted, index, away)
     if chosen is None:
         chosen, assertion = concept, _A.PRESENT
     who = _draw_informant(rng, chosen, assertion, wanted, context, index, informant)
@@ -347,7 +349,10 @@ def _context(trajectory: Trajectory, step: int, index: _Index, guided: bool, wit
         blank,
         stage=onset.stage or trajectory.stage_at(onset.age),
         gap_days=round((onset.age - earlier[-1].age) * _DAYS) if earlier else None,
-        previous=tuple(Previous(o.cui, names[o.cui].name if o.cui in names else o.cui, o.age) for o in earlier),
+        previous=tuple(
+            Previous(o.cui, names[o.cui].name if o.cui in names else o.cui, o.age, trajectory.present(o.cui, onset.age))
+            for o in earlier
+        ),
         step=step,
         of=len(trajectory.onsets),
     )
@@ -373,8 +378,9 @@ def _concept_for(
     begun: Sequence[PackConcept],
     wanted: str,
     index: _Index,
+    away: frozenset[str] | None,
 ) -> PackConcept | None:
-    """The concept the assertion is about; None when there is none to say it of."""
+    """The concept the assertion is about; None when there is none to say it of. `away`: what has begun and is not present, if known."""
     label = wanted or concept.label
     if assertion is _A.ABSENT:
         known = {one.cui for one in begun}.union(*(index.implied[one.cui] for one in begun))
@@ -384,8 +390,17 @@ def _concept_for(
         return _pick(rng, absent) if absent else None
     if assertion is _A.HISTORICAL:
         past = [one for one in begun if one.cui != concept.cui and one.label == label and _can_pass(one)]
+        if away is not None:  # what remits is past only while it is away
+            past = [one for one in past if not one.remits or one.cui in away]
         return _pick(rng, past) if past else None
     return concept
+
+
+def _away(trajectory: Trajectory, step: int) -> frozenset[str] | None:
+    age = trajectory.onsets[step].age
+    if not trajectory.remissions:
+        return None
+    return frozenset(r.cui for r in trajectory.remissions if r.start <= age < r.end)
 
 
 def _can_pass(concept: PackConcept) -> bool:

@@ -29,7 +29,9 @@ def audit(source: str | Path | Iterable[Record], graph: TrajectoryGraph) -> Audi
     4
     """
     from engine.audit.coverage import coverage
+    from engine.audit.presence import presence
     from engine.audit.report import AuditReport
     from engine.audit.source import criteria_of, items_of
 
-    return AuditReport(coverage(items_of(source, graph), graph, criteria_of(source)))
+    criteria = criteria_of(source)
+    return AuditReport(coverage(items_of(source, graph), graph, criteria), presence(graph, criteria))

@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from engine.audit.coverage import Coverage
+from engine.audit.presence import PresenceRow
 from engine.html import table
 from ontology.issue import Issue, Severity
 
@@ -23,6 +24,7 @@ class AuditReport:
     """The figures of an audit, ready to be shown."""
 
     coverage: Coverage
+    presence: tuple[PresenceRow, ...] = ()
 
     @property
     def issues(self) -> tuple[Issue, ...]:
@@ -41,6 +43,7 @@ class AuditReport:
             "strata": [asdict(row) for row in figures.strata],
             "others": [{"cui": cui, "name": name, "sentences": count} for cui, name, count in figures.others],
             "issues": [asdict(issue) for issue in figures.issues],
+            "presence": [asdict(row) for row in self.presence],
         }
 
     def tables(self) -> list[tuple[str, list[str], list[Sequence[Any]]]]:
@@ -69,6 +72,11 @@ class AuditReport:
                 "by part",
                 ["part", "value", "sentences", "concepts"],
                 [(row.axis, row.value, row.sentences, row.concepts) for row in figures.strata],
+            ),
+            (
+                "symptoms that come and go, in the persons these were drawn from",
+                ["concept", "years after the diagnosis", "ever %", "present %"],
+                [(row.name, f"{row.years:g}", f"{row.ever:.1%}", f"{row.present:.1%}") for row in self.presence],
             ),
         ]
         return [part for part in shown if part[2]]
@@ -108,6 +116,12 @@ class AuditReport:
             for axis, rows in axes.items()
         ]
         parts.append("</div>")
+        if self.presence:
+            rows_of = [(r.name, f"{r.years:g}", f"{r.ever:.1%}", f"{r.present:.1%}") for r in self.presence]
+            parts += [
+                "<h2>Ever and present</h2><p>Of the persons these were drawn from: who has ever had it, and who has it then.</p>",
+                table(["concept", "years after the diagnosis", "ever", "present"], rows_of),
+            ]
         if figures.others:
             parts += ["<h2>Other concepts found</h2>", table(["CUI", "name", "sentences"], figures.others)]
         return _PAGE.format(style=_STYLE, body="\n".join(parts))

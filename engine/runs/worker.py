@@ -139,7 +139,8 @@ class Worker:
         slot = replace(slot, trajectory=trajectory)
         return [
             _Job(slot, self._plan_step(trajectory, step, rng), step, int(rng.integers(2**62)), slot.round)
-            for step in range(len(trajectory.onsets))
+            for step, onset in enumerate(trajectory.onsets)
+            if onset.cui in self._concepts  # the pack has no words for what only a cohort knows
         ]
 
     def _draw(self, rng: np.random.Generator) -> Trajectory:

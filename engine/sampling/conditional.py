@@ -32,7 +32,9 @@ __all__ = ["Probability", "Strategy", "conditions", "exact_probability", "strate
 LEAST_ESS = 0.2
 """Effective share below which conditional samples are refused."""
 
-_LIKELY = 0.05
+LIKELY = 0.05
+"""Share of plain draws from which on rejection is used."""
+
 _PILOT = 4000
 _PILOT_KEY = np.array([0x5EED, 0xC0DE], np.uint64)
 _RUNS = 24
@@ -122,7 +124,9 @@ def conditions(rates: Rates, wanted: Wanted) -> bool:
     )
 
 
-def strategy(model: ProgressionModel, who: Persons, rates: Rates, wanted: Wanted) -> Strategy:
+def strategy(
+    model: ProgressionModel, who: Persons, rates: Rates, wanted: Wanted, *, likely: float = LIKELY
+) -> Strategy:
     """How to meet these criteria, from a pilot with a fixed seed. Infeasible below an effective share of 0.2.
 
     Cost: some 20 milliseconds where they are likely, else a second or two.
@@ -132,7 +136,7 @@ def strategy(model: ProgressionModel, who: Persons, rates: Rates, wanted: Wanted
     pilot = _plain(rates, who, wanted, _PILOT)
     met = _meets(pilot, rates, who, wanted)
     share = float(met.mean())
-    if share >= _LIKELY:
+    if share >= likely:
         return Strategy(Probability(share, math.sqrt(share * (1 - share) / _PILOT), "rejection", draws=_PILOT))
     twist = _exact_twist(model, who, rates, wanted, float(np.median(pilot.entry))) or _quick_twist(model, rates, wanted)
     found: Strategy | None = None

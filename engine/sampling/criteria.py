@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+
 from ontology.concept import Cui
 from ontology.errors import ConfigError, Infeasible
 from ontology.issue import Issue, Severity
@@ -45,26 +47,32 @@ def check_criteria(model: ProgressionModel, criteria: Criteria) -> None:
     """Refuse what no trajectory can meet, before any is drawn.
 
     ConfigError lists every concept or stage the model does not have, with the nearest; Infeasible names the criterion and says why:
-    a window or an age range that is empty, concepts both included and excluded, an included one that requires an excluded one, more
-    than `max_onsets` with all they require, a start that requires another concept or is excluded.
+    a window or an age range that is empty, concepts both included and excluded, an included one (or a stage) that requires an excluded
+    one, directly or through others, or that has no rate, or that cannot stand beside another on any path of the graph; the diagnosis
+    excluded without a window; more than `max_onsets` with all they require; a start that requires another concept or is excluded;
+    more than `min_onsets` than can begin.
     """
     _refuse_unknown(model, criteria)
     _check_ages(criteria)
-    needs = {
-        model.events[i]: {model.events[j] for j in range(len(model.events)) if model.needs[i, j]}
-        for i in range(len(model.events))
-    }
+    needs = _needs(model)
     excluded: set[str] = set(criteria.exclude)
     wanted: set[str] = set(criteria.include)
     both = sorted(wanted & excluded)
     if both:
         raise Infeasible(f"{', '.join(both)} cannot be both included and excluded", "include")
+    if model.pack.diagnosis in excluded and criteria.window_years is None:
+        raise Infeasible(
+            f"{model.pack.diagnosis} is the diagnosis that every person gets; exclude it within a window", "exclude"
+        )
     for event in (*criteria.include, *([criteria.start] if criteria.start else []), *_stage(criteria)):
         blocked = sorted(needs[event] & excluded)
         if blocked:
             raise Infeasible(f"{event} requires {blocked[0]}, which is excluded", "exclude")
         wanted |= {event, *needs[event]}
+    _check_possible(model, criteria, wanted)
     concepts = {event for event in wanted if ":" not in event}
+    if criteria.window_years is None:
+        concepts.add(str(model.pack.diagnosis))
     if criteria.start:
         _check_start(criteria, needs[criteria.start])
     if criteria.max_onsets is not None and len(concepts) > criteria.max_onsets:
@@ -72,10 +80,47 @@ def check_criteria(model: ProgressionModel, criteria: Criteria) -> None:
         raise Infeasible(
             f"{len(concepts)} onsets are needed ({named}) and max_onsets is {criteria.max_onsets}", "max_onsets"
         )
-    free = model.concepts - len(excluded)
-    most = free if criteria.max_onsets is None else min(free, criteria.max_onsets)
+    able = {e for e in _able(model) if ":" not in e and e != "death" and e not in excluded and not needs[e] & excluded}
+    most = len(able) if criteria.max_onsets is None else min(len(able), criteria.max_onsets)
     if criteria.min_onsets > most:
         raise Infeasible(f"min_onsets is {criteria.min_onsets} and at most {most} onsets are possible", "min_onsets")
+
+
+def _needs(model: ProgressionModel) -> dict[str, set[str]]:
+    """What each event requires, directly or through others; kept with the model."""
+    found: dict[str, set[str]] | None = model.kept.get("needs")
+    if found is None:
+        reach = model.needs.copy()
+        for _ in range(len(model.events)):
+            more = reach | (reach.astype(np.int64) @ reach.astype(np.int64) > 0)
+            if (more == reach).all():
+                break
+            reach = more
+        found = {e: {model.events[j] for j in np.flatnonzero(row)} for e, row in zip(model.events, reach, strict=True)}
+        model.kept["needs"] = found
+    return found
+
+
+def _able(model: ProgressionModel) -> set[str]:
+    """Events that can happen at all: with a rate, or drawn with the person."""
+    from engine.sampling.rates import rates_of
+
+    rates = rates_of(model)
+    return {model.events[j] for j in (*np.flatnonzero(rates.base[: rates.size] > 0), *rates.scheduled)}
+
+
+def _check_possible(model: ProgressionModel, criteria: Criteria, wanted: set[str]) -> None:
+    able = _able(model)
+    for event in sorted(wanted):
+        if event not in able:
+            name = "stage" if event.startswith("stage:") else "start" if event == criteria.start else "include"
+            raise Infeasible(f"no fact and no cohort gives {event} a rate, so it never begins", name)
+    ordered = sorted(e for e in wanted if e != str(model.pack.diagnosis) and not e.startswith("stage:"))
+    for k, one in enumerate(ordered):
+        for other in ordered[k + 1 :]:
+            i, j = model.index(one), model.index(other)
+            if not (model.steps[i, j] or model.steps[j, i] or model.needs[i, j] or model.needs[j, i]):
+                raise Infeasible(f"the graph has no step between {one} and {other}, so no path holds both", "include")
 
 
 def _stage(criteria: Criteria) -> tuple[str, ...]:

@@ -129,8 +129,9 @@ def score(model: ProgressionModel, trajectory: Trajectory) -> Score:
         names = tuple(model.events[j] for j in events)
         if exact:
             log = _wait(state, who, diagnosis, age, until)
+            given = until <= trajectory.entry_age and not trajectory.sampled
             for j in events:
-                log = log + _log_begin(state, diagnosis, j, until, who.youngest)
+                log = log + (0.0 if given else _log_begin(state, diagnosis, j, until, who.youngest))
                 state.begin(j)
                 diagnosis.begin(j)
         else:

@@ -11,7 +11,7 @@ from engine.sampling.sampler import sample_arrays
 from graph_loaders.elements import Edge, GraphElements
 from graph_loaders.facts import facts_to_elements
 from ontology.concept import parse_cui
-from ontology.errors import ConfigError, Infeasible
+from ontology.errors import ConfigError
 from ontology.pack import Pack, load_pack
 
 APATHY = "C0085632"
@@ -116,11 +116,17 @@ def test_median_survival_is_the_published_one_in_the_full_model(model):
         assert np.median((found.exit - found.diagnosis)[who]) == pytest.approx(median, rel=0.1)
 
 
-def test_a_concept_that_only_a_cohort_knows_stands_as_a_feature_and_is_not_sampled(pack, facts):
+def test_a_concept_that_only_a_cohort_knows_is_sampled_at_the_cohorts_rate(pack, facts):
     alien = "C0338656"
-    edges = estimate(["intercept"], [1.0], [50.0], event=alien), estimate([f"after:{alien}"], [1.0], [9.0])
-    found = combine(pack, with_edges(facts, *edges))
+    edges = estimate(["intercept"], [-2.0], [50.0], event=alien), estimate([f"after:{alien}"], [1.0], [9.0])
+    found = combine(
+        pack, with_edges(facts, *edges, Edge("PRECEDES", ("Start", "start"), ("Concept", alien), "planted"))
+    )
+    found = replace(found, steps=np.ones_like(found.steps))
     assert found.value(APATHY, f"after:{alien}") > 0.5
-    assert np.isnan(sample_arrays(found, 500, 1).first(alien)).all()
-    with pytest.raises(Infeasible, match="known to a cohort"):
-        sample_arrays(found, 1, 1, Criteria(include=(parse_cui(alien),)))
+    paths = sample_arrays(found, 4000, 1)
+    onset = paths.first(alien)
+    years = np.where(np.isnan(onset), paths.exit, onset) - paths.entry
+    rate = (~np.isnan(onset)).sum() / years.sum()
+    assert rate == pytest.approx(np.exp(found.value(alien, "intercept")), rel=0.1)
+    assert sample_arrays(found, 20, 1, Criteria(include=(parse_cui(alien),))).report.accepted == 20
