@@ -16,6 +16,7 @@ MADE = [
     errors.Infeasible("cannot be", "window"),
     errors.QueryRefused("no"),
     errors.StoreError("gone", retryable=True),
+    errors.MissingGraph("no graph"),
     errors.ModelError("gone", code="length", retryable=True),
     errors.RunConflict("another", {"n": (1, 2)}),
     errors.BudgetExhausted("spent", {"form": 3}),
