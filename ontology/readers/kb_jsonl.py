@@ -39,7 +39,9 @@ def _concept(row: dict[str, Any]) -> Concept:
     return Concept(
         cui=parse_concept_id(row["concept_id"]),
         name=name,
-        aliases=tuple(s for s in dict.fromkeys(map(str, row.get("aliases", ()))) if s != name and s not in lay),
+        aliases=tuple(map(str, row["clinical"]))
+        if "clinical" in row
+        else _clinical(map(str, row.get("aliases", ())), name, lay),
         types=tuple(map(str, row.get("types", ()))),
         definition=str(row.get("definition") or ""),
         codings=tuple(Coding(str(system), str(code)) for system, code in row.get("codings", ())),
@@ -49,12 +51,17 @@ def _concept(row: dict[str, Any]) -> Concept:
     )
 
 
+def _clinical(strings: Iterable[str], name: str, lay: tuple[str, ...]) -> tuple[str, ...]:
+    """The aliases of scispaCy's form that are neither the name nor lay words."""
+    return tuple(string for string in dict.fromkeys(strings) if string != name and string not in lay)
+
+
 def write(concepts: Iterable[Concept], path: str | Path) -> int:
     """Writes one object a line; `read` gives the same concepts back. Returns how many."""
     count = 0
     with Path(path).open("w", encoding="utf-8", newline="\n") as file:
         for concept in concepts:
-            row = {
+            row: dict[str, Any] = {
                 "concept_id": concept.cui,
                 "canonical_name": concept.name,
                 "aliases": [*concept.aliases, *concept.lay],
@@ -65,6 +72,8 @@ def write(concepts: Iterable[Concept], path: str | Path) -> int:
                 "source": concept.source,
                 "lay": list(concept.lay),
             }
+            if _clinical(row["aliases"], concept.name, concept.lay) != concept.aliases:  # one string is both
+                row["clinical"] = list(concept.aliases)
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
             count += 1
     return count
