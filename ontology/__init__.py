@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ontology.catalog import Catalog, CatalogSource, open_catalog, pack_catalog
+    from ontology.catalog_build import build_catalog
+    from ontology.catalog_formats import export_catalog, source_of
     from ontology.concept import Coding, Concept, Cui, parse_cui
     from ontology.issue import Issue, Severity
     from ontology.mention import Assertion, Informant, Linker, Mention, TimeKind, Timex
@@ -28,15 +30,20 @@ __all__ = [
     "Severity",
     "TimeKind",
     "Timex",
+    "build_catalog",
     "check_pack",
+    "export_catalog",
     "load_pack",
     "open_catalog",
     "pack_catalog",
     "parse_cui",
+    "source_of",
 ]
 
 _HOME = {
     "ontology.catalog": ("Catalog", "CatalogSource", "open_catalog", "pack_catalog"),
+    "ontology.catalog_build": ("build_catalog",),
+    "ontology.catalog_formats": ("export_catalog", "source_of"),
     "ontology.concept": ("Coding", "Concept", "Cui", "parse_cui"),
     "ontology.issue": ("Issue", "Severity"),
     "ontology.mention": ("Assertion", "Informant", "Linker", "Mention", "TimeKind", "Timex"),
