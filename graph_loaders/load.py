@@ -12,10 +12,11 @@ from ontology.errors import ConfigError
 from ontology.issue import Issue, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from graph_loaders.stores.address import ServerAddress
+    from graph_loaders.trajectory import Trajectory
     from ontology.pack import Pack
 
 __all__ = ["LoadReport", "load_facts", "load_table"]
@@ -102,39 +103,51 @@ def load_table(
     Loading the same cohort again replaces it. ConfigError lists every mistake of the mapping; rows that cannot be used are in the report.
     """
     from graph_loaders.aggregate import aggregate
-    from graph_loaders.estimate import estimate
+    from graph_loaders.estimate import Estimator
     from graph_loaders.facts import facts_to_elements
     from graph_loaders.onset import Tally, trajectories
     from graph_loaders.readers import table
 
     chosen = table.read_mapping(mapping, pack)
     name = cohort or chosen.cohort
-    tally, issues = Tally(), list[Issue]()
-    people = list(trajectories(table.read(path, chosen, issues), tally))
-    if not people:
-        raise ConfigError(f"{path} has no person that can be used", issues[:_SHOWN])
+    tally, issues, begun = Tally(), list[Issue](), Counter[Cui]()
     events = [rule.cui for rule in chosen.events]
     known = {concept.cui for concept in pack.concepts}
     new = {rule.cui: rule.name for rule in chosen.events if rule.cui not in known}
     pairs = ((Cui(r.event), Cui(r.needs)) for r in pack.requirements)
     needs = {event: needed for event, needed in pairs if event in events and needed in events} | chosen.requires
-    counts = aggregate(people, name, events, source=chosen.source, pack=pack.fingerprint, names=new)
-    edges = estimate(people, pack, name, events, needs)
+
+    with Estimator(pack, events, needs) as estimator:
+        people = estimator.watch(trajectories(table.read(path, chosen, issues), tally))
+        counts = aggregate(
+            _counted(people, begun), name, events, source=chosen.source, pack=pack.fingerprint, names=new
+        )
+        persons = estimator.panel.persons
+        if not persons:
+            raise ConfigError(f"{path} has no person that can be used", issues[:_SHOWN])
+        edges = estimator.edges(name)
     names = {rule.cui: rule.name for rule in chosen.events}
     report = LoadReport(
         str(graph),
         cohort=name,
         persons=tally.persons,
-        trajectories=len(people),
+        trajectories=persons,
         read=tally.read,
         used=tally.used,
         skipped=tally.skipped,
-        onsets=Counter(names[onset.cui] for person in people for onset in person.onsets),
+        onsets=Counter({names[cui]: count for cui, count in begun.items()}),
         issues=_summed(issues),
     )
     elements = facts_to_elements(pack) + GraphElements.of([*counts, *edges])
     _write(elements, graph, report, password=password, dry_run=dry_run, replace=name)
     return report
+
+
+def _counted(people: Iterable[Trajectory], begun: Counter[Cui]) -> Iterator[Trajectory]:
+    """The same persons; their onsets are counted on the way."""
+    for person in people:
+        begun.update(onset.cui for onset in person.onsets)
+        yield person
 
 
 def _write(

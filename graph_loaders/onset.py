@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from graph_loaders.trajectory import Absence, Onset, Persona, Trajectory
+from graph_loaders.trajectory import Absence, Onset, Persona, Presence, Trajectory
 from ontology.mention import Assertion
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def trajectories(
             key=lambda onset: (onset.age, onset.cui),
         )
         absences = sorted((age, cui) for cui, ages in absent.items() for age in ages)
+        again = sorted({(age, cui) for cui, ages in seen.items() for age in ages if age > min(ages)})
         yield Trajectory(
             id=f"p{number:07d}",
             persona=Persona(dict(patient.traits), tuple(sorted(patient.risk_factors))),
@@ -64,6 +65,7 @@ def trajectories(
             visits=patient.visits,
             onsets=tuple(onsets),
             absences=tuple(Absence(cui, age) for age, cui in absences),
+            presences=tuple(Presence(cui, age) for age, cui in again),
         )
 
 

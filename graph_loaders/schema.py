@@ -55,6 +55,7 @@ class EdgeType(StrEnum):
     ESTIMATES = (
         "ESTIMATES"  # cohort -> concept or death: fitted coefficients with their information; key: the cohort's id
     )
+    OBSERVED = "OBSERVED"  # cohort -> concept or death: events and person-years by cell; key: the cohort's id
     EXPOSED = "EXPOSED"  # risk factor -> demographic: how common; key: the row's id
 
 
@@ -148,6 +149,18 @@ EDGES: dict[EdgeType, Shape] = {
             "person_years": "float",
             "events_by_age": "list[int]",  # over AGE_BANDS
             "years_by_age": "list[float]",
+            "basis": "str",  # persons: fitted where they are
+            "remission": "list[float]",  # log rates a year of going and of coming back after the onset
+            "remission_information": "list[float]",  # two by two
+        },
+        (_N.COHORT,),
+        _EVENTS,
+    ),
+    _E.OBSERVED: Shape(
+        {
+            "cohort": "str",
+            "events_by_cell": "list[int]",  # AGE_BANDS x sex (not male, male) x onsets so far (0 to 6 or more)
+            "years_by_cell": "list[float]",
         },
         (_N.COHORT,),
         _EVENTS,
@@ -160,6 +173,8 @@ _LENGTHS: dict[tuple[str, str], int] = {
     (_E.PRECEDES, "gap_days"): len(GAP_BINS_DAYS),
     (_E.ESTIMATES, "events_by_age"): len(AGE_BANDS),
     (_E.ESTIMATES, "years_by_age"): len(AGE_BANDS),
+    (_E.OBSERVED, "events_by_cell"): len(AGE_BANDS) * 14,
+    (_E.OBSERVED, "years_by_cell"): len(AGE_BANDS) * 14,
 }
 """Lists with one value a bin."""
 

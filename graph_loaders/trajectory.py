@@ -9,7 +9,17 @@ from typing import IO
 from ontology.concept import Cui
 from ontology.lines import adapter, read_lines
 
-__all__ = ["Absence", "Onset", "Persona", "Remission", "StageEntry", "Trajectory", "read_jsonl", "write_jsonl"]
+__all__ = [
+    "Absence",
+    "Onset",
+    "Persona",
+    "Presence",
+    "Remission",
+    "StageEntry",
+    "Trajectory",
+    "read_jsonl",
+    "write_jsonl",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,14 @@ class Remission:
 
 
 @dataclass(frozen=True, slots=True)
+class Presence:
+    """A concept recorded as present again at an age after its onset."""
+
+    cui: Cui
+    age: float
+
+
+@dataclass(frozen=True, slots=True)
 class StageEntry:
     """The age at which a stage of the pack was entered."""
 
@@ -78,6 +96,7 @@ class Trajectory:
     stages: tuple[StageEntry, ...] = ()
     sampled: bool = False
     remissions: tuple[Remission, ...] = ()
+    presences: tuple[Presence, ...] = ()
 
     def ever(self, cui: str, age: float) -> bool:
         """Whether the concept has begun by `age`."""

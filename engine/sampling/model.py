@@ -11,14 +11,14 @@ whole years (at the middle of the year). The diagnosis, stages and death are eve
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.sampling.prior import build, requirements
-from engine.sampling.symptoms import Course
+from engine.sampling.symptoms import Course, with_remission
 from graph_loaders.schema import EdgeType
 from ontology.errors import ConfigError
 from ontology.issue import Issue, Severity
@@ -27,7 +27,7 @@ from ontology.pack import Pack
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from graph_loaders.elements import Edge, GraphElements
+    from graph_loaders.elements import Edge, GraphElements, Value
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -135,13 +135,14 @@ def combine(pack: Pack, elements: GraphElements) -> ProgressionModel:
     from the facts. ConfigError names the kind of fact or assumption that is missing, or an estimate that does not fit.
     Cost: about two seconds for 160 concepts, most of it the rates of symptoms and the medians of survival.
     """
-    estimates = [edge for edge in elements.edges if edge.type == EdgeType.ESTIMATES]
+    estimates = _estimates(elements)
     events = _events(pack, estimates)
     features = _features(pack, events)
     estimated = frozenset(edge.end[1] for edge in estimates)
     prior = build(pack, events, features, estimated)
     needs = requirements(pack, events)
     steps, first = _steps(events, elements)
+    courses = with_remission(prior.courses, pack, estimates)
     propensity = np.array([prior.courses[e].spread if e in prior.courses else 0.0 for e in events])
 
     def model(mean: Floats, sd: Floats, data: Floats) -> ProgressionModel:
@@ -152,7 +153,7 @@ def combine(pack: Pack, elements: GraphElements) -> ProgressionModel:
         m, s, pm, ps, d, needed, stepped, begun = arrays
         sources = {**_cohorts(estimates), **prior.sources}
         return ProgressionModel(
-            pack, events, features, m, s, pm, ps, d, needed, stepped, begun, prior.courses, propensity, sources
+            pack, events, features, m, s, pm, ps, d, needed, stepped, begun, courses, propensity, sources
         )
 
     from engine.sampling.calibrate import hold_figures
@@ -160,6 +161,35 @@ def combine(pack: Pack, elements: GraphElements) -> ProgressionModel:
     nothing = np.full_like(prior.mean, np.nan)
     hold_figures(prior, lambda: model(prior.mean, prior.sd, nothing))
     return model(*_posterior(events, features, prior.mean, prior.sd, estimates))
+
+
+def _estimates(elements: GraphElements) -> list[Edge]:
+    """What the cohorts tell: what was fitted where the persons are or, where only counts were kept, the count model."""
+    fitted = [edge for edge in elements.edges if edge.type == EdgeType.ESTIMATES]
+    told = {edge.start[1] for edge in fitted}
+    counted: dict[str, list[Edge]] = {}
+    for edge in elements.edges:
+        if edge.type == EdgeType.OBSERVED and edge.start[1] not in told:
+            counted.setdefault(edge.start[1], []).append(edge)
+    if not counted:
+        return fitted
+    from graph_loaders.estimation.counts import fit_counts
+
+    for edges in counted.values():
+        events = [edge.end[1] for edge in edges if edge.end[1] != "death"]
+        for edge in edges:
+            if not any(_numbers(edge, "events_by_cell")):
+                continue
+            names, theta, information = fit_counts(edge, events)
+            properties: dict[str, Value] = {
+                "cohort": edge.start[1],
+                "features": names,
+                "coefficients": theta.tolist(),
+                "information": information.ravel().tolist(),
+                "basis": "counts",
+            }
+            fitted.append(replace(edge, type=EdgeType.ESTIMATES, properties=properties))
+    return fitted
 
 
 def _events(pack: Pack, estimates: Iterable[Edge]) -> tuple[str, ...]:

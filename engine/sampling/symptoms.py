@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +12,12 @@ from engine.sampling.figures import assumed
 from graph_loaders.facts import needs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
+    from graph_loaders.elements import Edge
     from ontology.pack import Pack, Stage
 
-__all__ = ["Course", "courses", "spread"]
+__all__ = ["Course", "courses", "spread", "with_remission"]
 
 _MOST = 0.95
 """A share "ever" of one would need an infinite rate; shares are held below this."""
@@ -185,3 +186,31 @@ def _declared(pack: Pack, cui: str) -> Course:
     off = assumed(pack, "off-rate-borrowed", 0.0) if concept.remits else 0.0
     ratios = {stages[typical].id: -math.log(early)} if stages else {}
     return Course(rate * early if stages else rate, ratios, concept.source, 0.0, off, rate if off else 0.0)
+
+
+def with_remission(courses: Mapping[str, Course], pack: Pack, estimates: Iterable[Edge]) -> dict[str, Course]:
+    """The same courses with the rates of going and coming back that cohorts measured, for concepts that remit in the pack.
+
+    The declared rates are the prior (log sd `remission-sd`, 0.7 where it is not declared); precisions add up.
+    """
+    found = dict(courses)
+    sd = assumed(pack, "remission-sd", 0.7)
+    remits = {str(concept.cui) for concept in pack.concepts if concept.remits}
+    told: dict[str, list[Edge]] = {}
+    for edge in estimates:
+        if edge.end[1] in remits & found.keys() and "remission" in edge.properties:
+            told.setdefault(edge.end[1], []).append(edge)
+    for cui, edges in told.items():
+        course = found[cui]
+        if not (course.off and course.again):
+            continue
+        precision = np.eye(2) / sd**2
+        weighted = precision @ np.log([course.off, course.again])
+        for edge in edges:
+            rates = np.asarray(edge.properties["remission"], dtype=np.float64)
+            information = np.asarray(edge.properties["remission_information"], dtype=np.float64).reshape(2, 2)
+            precision, weighted = precision + information, weighted + information @ rates
+        off, again = np.exp(np.linalg.solve(precision, weighted))
+        source = ", ".join([course.source, *(f"cohort {edge.start[1]}" for edge in edges)])
+        found[cui] = replace(course, off=float(off), again=float(again), source=source)
+    return found
