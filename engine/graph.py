@@ -317,7 +317,11 @@ class TrajectoryGraph:
         return self.validator.validate(plan, text, next(iter(self.link([text]))))
 
     def stats(self) -> dict[str, Any]:
-        """What the graph holds: nodes and edges by type, cohorts, persons, pack, fingerprint."""
+        """What the graph holds: nodes and edges by type, cohorts, persons, pack, fingerprint.
+
+        A cohort's rates are fitted from its persons (`fitted_from`), when it was loaded, or from counts alone, which know the
+        number of earlier onsets but not which.
+        """
         from collections import Counter
 
         cohorts = [node for node in self.elements.nodes if node.label == "Cohort"]
@@ -326,10 +330,14 @@ class TrajectoryGraph:
             "pack": f"{self.pack.id} {self.pack.version}",
             "fingerprint": self.fingerprint,
             "persons": sum(_whole(node.properties.get("persons", 0)) for node in cohorts),
-            "cohorts": [{"id": node.key, **node.properties} for node in cohorts],
+            "cohorts": [{"id": node.key, **node.properties, "fitted_from": self._basis(node.key)} for node in cohorts],
             "nodes": dict(sorted(Counter(node.label for node in self.elements.nodes).items())),
             "edges": dict(sorted(Counter(edge.type for edge in self.elements.edges).items())),
         }
+
+    def _basis(self, cohort: str) -> str:
+        kinds = {edge.type for edge in self.elements.edges if edge.start == ("Cohort", cohort)}
+        return "persons" if "ESTIMATES" in kinds else "counts alone" if "OBSERVED" in kinds else "nothing"
 
     def to_networkx(self) -> nx.MultiDiGraph[str]:
         """The graph for networkx."""

@@ -82,10 +82,14 @@ class Estimator:
             self.add(person)
             yield person
 
+    @property
+    def needs(self) -> npt.NDArray[np.bool_]:
+        """needs[j, v]: event j of the panel cannot begin before v."""
+        return needs_matrix(self.panel.events, self.requires or {})
+
     def fit(self, progress: Callable[[str], None] | None = None) -> Fit:
         """The rates that fit the persons added so far."""
-        needs = needs_matrix(self.panel.events, self.requires or {})
-        return fit(self.panel, needs, self.ridge, progress=progress)
+        return fit(self.panel, self.needs, self.ridge, progress=progress)
 
     def edges(self, cohort: str, progress: Callable[[str], None] | None = None) -> list[Edge]:
         """What is kept of the cohort. An event that nobody was seen to begin has no ESTIMATES edge."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine.cli.output import echo_json, json_option, opened, pack_option, pairs, table, warn
+from engine.cli.output import echo_json, json_option, opened, pack_option, pairs, progress, table, warn
 from ontology.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group("graph")
 def command() -> None:
-    """Look into the trajectory graph: info, next, query, export; copy it between stores, drop it."""
+    """Look into the trajectory graph: info, next, query, export, fit-report; copy it between stores, drop it."""
 
 
 @command.command("info")
@@ -37,9 +37,10 @@ def info(graph: str | None, pack: str | None, as_json: bool) -> None:
             table(part, ["type", "count"], list(data[part].items()))
         if data["cohorts"]:
             shown = [
-                [c["id"], c.get("source", ""), c.get("persons", 0), c.get("person_years", 0.0)] for c in data["cohorts"]
+                [c["id"], c.get("source", ""), c.get("persons", 0), c.get("person_years", 0.0), c["fitted_from"]]
+                for c in data["cohorts"]
             ]
-            table("cohorts", ["id", "source", "persons", "person-years"], shown)
+            table("cohorts", ["id", "source", "persons", "person-years", "fitted from"], shown)
 
 
 @command.command("next")
@@ -90,6 +91,63 @@ def query(arguments: tuple[str, ...], param: tuple[str, ...], timeout: float, li
             echo_json(rows)
             return
         table(f"{len(rows)} rows", list(rows[0]) if rows else ["nothing"], [list(row.values()) for row in rows])
+
+
+@command.command("fit-report")
+@click.argument("graph", required=False)
+@click.option("--table", "table_", metavar="CSV", help="The cohort: a table of visits (with --mapping).")
+@click.option("--mapping", metavar="TOML", help="From its columns to concepts, as for `load table`.")
+@click.option("--trajectories", metavar="JSONL", help="The cohort as trajectories, one JSON object a line.")
+@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Folds of persons.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the folds.")
+@click.option(
+    "--halvings",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="For the nine fidelity figures; 20 is good.",
+)
+@click.option("--no-chain", is_flag=True, help="Without the first-order chain, which is simulated and slow.")
+@click.option("--html", metavar="FILE", help="Write a page with calibration plots as well.")
+@click.option(
+    "--out", metavar="CSV", help="Scores by fold, person and interval. It names persons: keep it where the data may be."
+)
+@pack_option
+@json_option
+def fit_report_(graph: str | None, table_: str | None, mapping: str | None, trajectories: str | None, folds: int, seed: int, halvings: int, no_chain: bool, html: str | None, out: str | None, pack: str | None, as_json: bool) -> None:  # fmt: skip # noqa: E501 - one option a parameter
+    """How good the fit is: held-out scores beside baselines, calibration, and every parameter with its sources.
+
+    Scores need persons, and a graph keeps none: give the cohort's table or trajectories. Without, the parameters are shown.
+    """
+    from engine.audit.fit_report import fit_report, table_cohort, trajectory_cohort
+    from engine.writers._whole import whole
+
+    if bool(table_) != bool(mapping) or (table_ and trajectories):
+        raise ConfigError("give the cohort as --table with --mapping, or as --trajectories")
+    with opened(graph, pack) as found:
+        cohort = None
+        if table_ and mapping:
+            cohort = table_cohort(table_, mapping, found)
+        elif trajectories:
+            cohort = trajectory_cohort(trajectories, found)
+        elif out:
+            raise ConfigError("--out needs persons; give --table with --mapping, or --trajectories")
+        with progress(folds + halvings, "fits") as tick:
+            report = fit_report(
+                found, cohort, folds=folds, seed=seed, halvings=halvings, chain=not no_chain, progress=tick
+            )
+    if out:
+        report.write_csv(out)
+        warn(f"scores by person in {out}")
+    if html:
+        with whole(html) as part:
+            Path(part).write_text(report.to_html(), encoding="utf-8")
+        warn(f"page in {html}")
+    if as_json:
+        echo_json(report.as_data())
+        return
+    for title, head, rows in report.tables():
+        table(title, head, rows)
 
 
 @command.command("export")

@@ -151,7 +151,9 @@ def combine(pack: Pack, elements: GraphElements) -> ProgressionModel:
         for array in arrays:
             array.setflags(write=False)
         m, s, pm, ps, d, needed, stepped, begun = arrays
-        sources = {**_cohorts(estimates), **prior.sources}
+        sources = dict(prior.sources)
+        for key, cohorts in _cohorts(estimates).items():
+            sources[key] = ", ".join(filter(None, [prior.sources.get(key, ""), cohorts]))
         return ProgressionModel(
             pack, events, features, m, s, pm, ps, d, needed, stepped, begun, courses, propensity, sources
         )
@@ -239,8 +241,10 @@ def _numbers(edge: Edge, name: str) -> Floats:
 def _cohorts(estimates: Iterable[Edge]) -> dict[tuple[str, str], str]:
     named: dict[tuple[str, str], str] = {}
     for edge in estimates:
+        name = f"cohort {edge.properties.get('cohort', edge.key)}"
         for feature in _strings(edge, "features"):
-            named.setdefault((edge.end[1], feature), f"cohort {edge.properties.get('cohort', edge.key)}")
+            before = named.get((edge.end[1], feature))
+            named[edge.end[1], feature] = f"{before}, {name}" if before else name
     return named
 
 

@@ -79,13 +79,13 @@ class Chain:
                             count[i, j] += 1 / len(group)
                             tied[i, j] += 1 / len(group)
         dated = count - tied
-        total = dated.sum()
+        total = max(float(dated.sum()), 1e-9)
         mean, spread = first.sum() / total, second.sum() / total - (first.sum() / total) ** 2
         by_next = (first.sum(axis=0) + gap_shrink * mean) / (dated.sum(axis=0) + gap_shrink)
         self.mean = (first + gap_shrink * by_next) / (dated + gap_shrink)
         variance = (second - 2 * first * self.mean + dated * self.mean**2 + gap_shrink * spread) / (dated + gap_shrink)
         self.sd = np.sqrt(np.maximum(variance, 0.02))
-        self.weight = count + shrink * count.sum(axis=0) / count.sum()
+        self.weight = count + shrink * count.sum(axis=0) / max(float(count.sum()), 1e-9)
         self.tied = tied / np.maximum(count, 1e-9)
 
     def _rows(self, last: Ints) -> Ints:
@@ -154,8 +154,10 @@ class Chain:
 
 def choose_chain(people: Sequence[Visits], needs: Flags, rng: np.random.Generator) -> tuple[Chain, Chain]:
     """The chain between visits and the one with ties in random order, their shrinkage chosen inside these persons (3 folds)."""
-    fold = rng.permutation(len(people)) % _INNER
     best, chosen = -np.inf, (_SHRINK[0], _GAP_SHRINK[0])
+    if len(people) < 2 * _INNER:
+        return Chain(people, needs, *chosen, ties=False), Chain(people, needs, *chosen, ties=True)
+    fold = rng.permutation(len(people)) % _INNER
     for shrink in _SHRINK:
         for gap_shrink in _GAP_SHRINK:
             score = 0.0

@@ -130,3 +130,26 @@ def test_a_concept_that_only_a_cohort_knows_is_sampled_at_the_cohorts_rate(pack,
     rate = (~np.isnan(onset)).sum() / years.sum()
     assert rate == pytest.approx(np.exp(found.value(alien, "intercept")), rel=0.1)
     assert sample_arrays(found, 20, 1, Criteria(include=(parse_cui(alien),))).report.accepted == 20
+
+
+def test_counts_alone_give_the_count_model_and_persons_go_before_counts(pack, facts):
+    cells = {"cohort": "c", "events_by_cell": [0] * 112, "years_by_cell": [0.0] * 112}
+    for so_far, events in enumerate((20, 30, 45)):
+        cells["events_by_cell"][5 * 14 + so_far], cells["years_by_cell"][5 * 14 + so_far] = events, 100.0
+    other = "C0011581"
+    observed = [Edge("OBSERVED", ("Cohort", "c"), ("Concept", event), "c", cells) for event in (APATHY, other)]
+    found = combine(pack, with_edges(facts, *observed))
+    assert found.value(APATHY, f"after:{other}") > 0.2
+    assert "cohort c" in found.sources[APATHY, "intercept"]
+    both = combine(pack, with_edges(facts, *observed, estimate(["intercept"], [-2.0], [4.0], "c")))
+    assert both.value(APATHY, f"after:{other}") == 0
+
+
+def test_measured_remission_moves_the_declared_rates(pack, facts, model):
+    edge = estimate(["intercept"], [-2.0], [4.0])
+    told = {**edge.properties, "remission": [0.0, -1.0], "remission_information": [400.0, 0.0, 0.0, 400.0]}
+    found = combine(pack, with_edges(facts, replace(edge, properties=told)))
+    assert model.courses[APATHY].off < 0.5
+    assert found.courses[APATHY].off == pytest.approx(1.0, rel=0.05)
+    assert found.courses[APATHY].again == pytest.approx(math.exp(-1), rel=0.05)
+    assert "cohort planted" in found.courses[APATHY].source
