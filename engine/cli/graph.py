@@ -131,7 +131,7 @@ def fit_report_(graph: str | None, table_: str | None, mapping: str | None, traj
         elif trajectories:
             cohort = trajectory_cohort(trajectories, found)
         elif out:
-            raise ConfigError("--out needs persons; give --table with --mapping, or --trajectories")
+            raise ConfigError("scores by person need persons; give --table with --mapping, or --trajectories")
         with progress(folds + halvings, "fits") as tick:
             report = fit_report(
                 found, cohort, folds=folds, seed=seed, halvings=halvings, chain=not no_chain, progress=tick
