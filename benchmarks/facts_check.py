@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.audit.fidelity import kendall_tau
 from engine.sampling.figures import assumed, survival
 from engine.sampling.model import combine
 from engine.sampling.personas import OLDEST, YOUNGEST, axes_of
@@ -181,7 +182,7 @@ def timing(model: ProgressionModel, found: Columns) -> Iterator[Row]:
     """Mean months from the diagnosis to the first of a group, among those who have it; and who ever has it."""
     groups: dict[str, list[Fact]] = {}
     for fact in model.pack.facts:
-        if fact.kind == "timing" and fact.use == "check" and fact.event:
+        if fact.kind == "timing" and fact.use in {"fit", "check"} and fact.event:
             groups.setdefault(fact.group or fact.id, []).append(fact)
     for name, facts in groups.items():
         ages = np.vstack([found.first(f.event) for f in facts])
@@ -236,7 +237,10 @@ def orders(model: ProgressionModel, found: Columns) -> list[dict]:
         mean = {f.event: np.nanmean(found.first(f.event) - found.diagnosis) for f in facts}
         pairs = [(a, b) for a in facts for b in facts if (a.value or 0) < (b.value or 0)]
         right = sum(bool(mean[a.event] < mean[b.event]) for a, b in pairs)
-        out.append({"series": group, "use": facts[0].use, "pairs": len(pairs), "in_order": right})
+        tau = kendall_tau([f.value or 0.0 for f in facts], [mean[f.event] for f in facts])
+        out.append(
+            {"series": group, "use": facts[0].use, "pairs": len(pairs), "in_order": right, "kendall_tau": round(tau, 3)}
+        )
     return out
 
 
@@ -279,6 +283,15 @@ def main() -> None:
     reach = {s.id: round(100 * float((~np.isnan(found.first(f"stage:{s.id}"))).mean()), 1) for s in pack.stages}
     order = orders(model, found)
     months = {r.fact: r.model for r in rows if r.unit == "months"}
+    jost = [r for r in rows if r.unit == "months" and "review" not in r.fact]
+    order.append(
+        {
+            "series": "mood, psychosis, agitation",
+            "use": "fit",
+            "pairs": len(jost) * (len(jost) - 1) // 2,
+            "kendall_tau": round(kendall_tau([r.published for r in jost], [r.model for r in jost]), 3),
+        }
+    )
     summary = {
         "persons": n,
         "impossible_orders": impossible(model, found),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.sampling.figures import assumed
+from engine.sampling.timing import Shift, time_shifts
 from graph_loaders.facts import needs_of
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from ontology.pack import Pack, Stage
 
 __all__ = ["Course", "courses", "spread", "with_remission"]
+
+_ROUNDS = 4
+_SETTLED = 0.02
+"""Shifts change the shared propensity and it changes them: rounds until they move by less than this, or the most."""
 
 _MOST = 0.95
 """A share "ever" of one would need an infinite rate; shares are held below this."""
@@ -78,9 +83,10 @@ def _figure(pack: Pack, kind: str, event: str, group: str = "") -> tuple[float, 
     return None
 
 
-def spread(pack: Pack) -> float:
+def spread(pack: Pack, shifts: Mapping[str, Shift] | None = None) -> float:
     """Standard deviation of the log propensity that symptoms share: it makes the share with any symptom at the start the
     published one. The time since the first stage, which all symptoms of a person share, makes part of it already.
+    `shifts`: of the rates before the diagnosis, as order and time rows ask for.
     """
     from scipy.optimize import brentq
 
@@ -89,10 +95,15 @@ def spread(pack: Pack) -> float:
     if target is None or not years:
         return 0.0
     counted = {f.event for f in pack.facts if f.kind.startswith("symptom_") and f.source == target[2] and not f.group}
-    shares = [_start(pack, c.cui)[0] for c in pack.concepts if c.cui in counted and _pooled(pack, c.cui)]
+    moved = {cui: math.exp(shift.before) for cui, shift in (shifts or {}).items()}
+    shares = [
+        (_start(pack, c.cui)[0], moved.get(c.cui, 1.0))
+        for c in pack.concepts
+        if c.cui in counted and _pooled(pack, c.cui)
+    ]
 
     def excess(sd: float) -> float:
-        total = sum(_rate_before(share, years, sd) for share in shares)
+        total = sum(_rate_before(share, years, sd) * factor for share, factor in shares)
         return 1 - _mean(lambda w: 1 / (1 + years * total * w), sd) - target[0]
 
     if not shares or excess(0.0) <= 0:
@@ -121,18 +132,44 @@ def courses(pack: Pack, independent: frozenset[str] = frozenset()) -> dict[str, 
 
     A concept with a pooled share (symptom_pooled): its share at the start gives the rate before the diagnosis, its share
     over a period (or, without such a row, pooled share and borrowed off rate) the rate after it. Any other concept: the
-    share `ever` by the end of its typical stage, at the assumption `early-rate` of its rate before that stage.
+    share `ever` by the end of its typical stage, at the assumption `early-rate` of its rate before that stage. Rates that
+    are declared, not cited, then give way to published order and times (`timing`); levels in `independent` stay, since
+    a cohort tells them.
     """
-    sd = spread(pack)
-    found: dict[str, Course] = {}
-    for concept in pack.concepts:
-        if concept.cui == pack.diagnosis:
-            continue
-        if _pooled(pack, concept.cui) and _years_before(pack):
-            found[concept.cui] = _measured(pack, concept.cui, 0.0 if concept.cui in independent else sd)
-        else:
-            found[concept.cui] = _declared(pack, concept.cui)
-    return found
+    cuis = [str(c.cui) for c in pack.concepts if c.cui != pack.diagnosis]
+    measured = [cui for cui in cuis if _pooled(pack, cui) and _years_before(pack)]
+    plain = {cui: _declared(pack, cui) for cui in cuis if cui not in measured}
+    free = {cui: _freedom(pack, cui) for cui in cuis if cui not in independent}
+    shifts: dict[str, Shift] = {}
+    for _ in range(_ROUNDS):
+        sd, before = spread(pack, shifts), shifts
+        plain.update((cui, _measured(pack, cui, 0.0 if cui in independent else sd)) for cui in measured)
+        shifts = time_shifts(pack, plain, free, shifts)
+        moved = [abs(shift.before - before[cui].before) if cui in before else math.inf for cui, shift in shifts.items()]
+        if max(moved, default=0.0) < _SETTLED:
+            break
+    return {cui: _shifted(pack, plain[cui], shifts[cui]) if cui in shifts else plain[cui] for cui in cuis}
+
+
+def _freedom(pack: Pack, cui: str) -> tuple[float, float]:
+    """Standard deviations of the log rates before and after the diagnosis: 0 where a fact gives them."""
+    if not (_pooled(pack, cui) and _years_before(pack)):
+        declared = assumed(pack, "declared-rate-sd", 1.0)
+        return declared, declared
+    before = 0.0 if _figure(pack, "symptom_baseline", cui) else assumed(pack, "baseline-from-pooled-sd", 0.44)
+    after = 0.0 if _figure(pack, "symptom_period", cui) else assumed(pack, "off-rate-borrowed-sd", 0.2)
+    return before, after
+
+
+def _shifted(pack: Pack, course: Course, shift: Shift) -> Course:
+    """The course with its rates before and after the diagnosis moved."""
+    ratios = dict(course.stages)
+    first_after = next((s.id for s in _ordered(pack) if s not in _before(pack)), "")
+    if first_after:
+        ratios[first_after] = ratios.get(first_after, 0.0) + shift.after - shift.before
+    again = course.again * math.exp(shift.after)
+    source = ", ".join(dict.fromkeys([*course.source.split(", "), shift.source]))
+    return replace(course, rate=course.rate * math.exp(shift.before), stages=ratios, again=again, source=source)
 
 
 def _measured(pack: Pack, cui: str, sd: float) -> Course:

@@ -27,6 +27,9 @@ _NEVER = -30.0
 """Log rate of what nobody was seen to begin."""
 
 _START_INTERVALS = 20_000
+_LOST_INTERVALS = 150_000
+"""Intervals in which the lost information is looked at; in a larger panel they stand for the others."""
+
 _CONVERGED = 1e-5
 _ROUNDS = 60
 _MIXED = 6
@@ -114,7 +117,8 @@ def fit(
         first = panel.rows(_START_INTERVALS)
         theta, total = climb.to_top(theta, lambda: [first])
     theta, rounds = climb.to_top(theta, panel.chunks)
-    last = climb.walk(theta, panel.chunks(), missing=not dated)
+    every = 0 if dated else 1 + panel.intervals // _LOST_INTERVALS
+    last = climb.walk(theta, panel.chunks(), missing=every)
     complete, lost = last.symmetric()
     observed = np.array([_observed(complete[j], lost[j], free[j]) for j in range(len(free))])
     hidden = float(np.trace(lost, axis1=1, axis2=2).sum() / max(np.trace(complete, axis1=1, axis2=2).sum(), 1e-12))
@@ -151,7 +155,7 @@ class _Climb:
         self.precision = sd**-2.0
         self.progress = progress
 
-    def walk(self, theta: Floats, rows: Iterable[Rows], *, missing: bool = False) -> Expectation:
+    def walk(self, theta: Floats, rows: Iterable[Rows], *, missing: int = 0) -> Expectation:
         """The expectations of all intervals."""
         from graph_loaders.estimation.lattice import Expectation, expect
 

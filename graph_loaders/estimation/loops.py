@@ -480,7 +480,7 @@ def expect(
                     information[j, s, 1] += value[p] * w1
                     for q in range(p + 1):
                         information[j, s, spot[q]] += value[p] * value[q] * w0
-        if missing and several:
+        if several and missing > 0 and row % missing == 0:
             draws = _DRAWS
             scores, weight = np.empty((draws, events, width)), np.empty(draws)
             drawn(
@@ -501,7 +501,7 @@ def expect(
             effective = 0.0
             for c in range(draws):
                 effective += weight[c] * weight[c]
-            grow = 1.0 / max(1.0 - effective, 0.1)  # as n / (n - 1) for equal weights
+            grow = missing / max(1.0 - effective, 0.1)  # as n / (n - 1) for equal weights
             spot[0], spot[1] = 0, 1
             used = 2
             for k in range(fixed_count):

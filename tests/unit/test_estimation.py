@@ -80,7 +80,7 @@ def test_the_expected_score_is_the_slope_of_the_log_probability_and_louis_gives_
     theta, needs = world(rng)
     rows = Panel.of(cohort(300, rng, theta, needs), EVENTS[:4], MALE).rows()
     found = Expectation(*theta.shape)
-    logs = expect(theta, needs, rows, found, missing=True)
+    logs = expect(theta, needs, rows, found, missing=1)
     np.testing.assert_allclose(logs, log_probability(theta, needs, rows), atol=1e-9)
     complete, lost = found.symmetric()
     for j, c in ((0, 0), (1, 1), (2, 2), (3, 5)):
