@@ -1,4 +1,4 @@
-"""Fidelity: nine distances between two cohorts as seen at visits, with their noise floor, and comparison with published figures.
+"""Fidelity: nine distances between two cohorts as seen at visits, with their noise floor.
 
 Both cohorts must have been observed in the same way (same visit calendar, same missing items): never compare exact onsets
 with visit-dated ones. The floor is the distance between two random halves of the real cohort; a figure passes when its
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     from graph_loaders.trajectory import Trajectory
     from ontology.concept import Cui
-    from ontology.pack import Fact
 
     Floats = npt.NDArray[np.float64]
 
@@ -30,12 +28,8 @@ __all__ = [
     "FIGURES",
     "Fidelity",
     "Figure",
-    "Published",
     "compare",
     "fidelity",
-    "kendall_tau",
-    "prevalence_error",
-    "publish",
     "summarise",
 ]
 
@@ -245,51 +239,3 @@ def fidelity(
         for name in FIGURES
     )
     return Fidelity(figures, halvings, len(people))
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A published figure beside the model's. `used`: it drives the model, so that it is no test."""
-
-    fact: str
-    source: str
-    unit: str
-    low: float
-    high: float
-    model: float
-    used: bool = False
-
-    @property
-    def error(self) -> float:
-        """Distance to the published value, or to the published range: 0 within it."""
-        return self.model - min(max(self.model, self.low), self.high)
-
-
-def publish(fact: Fact, model: float, *, interval: bool = False) -> Published:
-    """A fact beside the model's value; `interval`: a value within its confidence interval counts as right."""
-    low, high = (fact.low, fact.high) if fact.value is None or interval else (fact.value, fact.value)
-    low = fact.value if low is None and fact.value is not None else low
-    high = fact.value if high is None and fact.value is not None else high
-    bounds = (-math.inf if low is None else low, math.inf if high is None else high)
-    return Published(fact.id, fact.source, fact.unit, *bounds, float(model), fact.use == "fit")
-
-
-def prevalence_error(rows: Iterable[Published]) -> tuple[float, float]:
-    """Mean absolute error over rows that do not drive the model, and the share of them that are within the published range."""
-    errors = [abs(row.error) for row in rows if not row.used]
-    if not errors:
-        return math.nan, math.nan
-    return float(np.mean(errors)), float(np.mean([error == 0 for error in errors]))
-
-
-def kendall_tau(published: Sequence[float], model: Sequence[float]) -> float:
-    """Kendall's tau-a over the pairs that the published order tells apart: 1 when the model orders each of them alike.
-
-    >>> kendall_tau([1, 2, 3], [-26.0, 0.5, 11.0])
-    1.0
-    """
-    pairs = [(i, j) for i, j in combinations(range(len(published)), 2) if published[i] != published[j]]
-    if not pairs:
-        return math.nan
-    signs = [np.sign(published[i] - published[j]) * np.sign(model[i] - model[j]) for i, j in pairs]
-    return float(np.mean(signs))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.audit.fidelity import Fidelity, fidelity
+from engine.audit.published import Order, Published
 from engine.html import table
-from engine.sampling.model import Parameter
+from engine.sampling.model import Parameter, ProgressionModel
 from graph_loaders.estimation.scores import HeldOut
 from graph_loaders.estimation.zeros import Candidate
 from graph_loaders.trajectory import Trajectory
@@ -68,6 +70,8 @@ class FitReport:
     candidates: tuple[Candidate, ...] = ()
     fidelity: Fidelity | None = None
     ids: tuple[str, ...] = ()
+    published: tuple[Published, ...] = ()
+    orders: tuple[Order, ...] = ()
 
     def score_rows(self) -> list[dict[str, Any]]:
         """A row a model: P a person, the fitted model's gain over it, both with standard errors; T where it is defined."""
@@ -101,6 +105,11 @@ class FitReport:
             "held_out": held_out,
             "calibration": [asdict(c) for c in self.calibration],
             "requires_candidates": [asdict(c) for c in self.candidates],
+            "published": [
+                {**asdict(p), "low": _finite(p.low), "high": _finite(p.high), "error": round(p.error, 2)}
+                for p in self.published
+            ],
+            "orders": [asdict(o) for o in self.orders],
             "fidelity": None if self.fidelity is None else self.fidelity.as_data(),
             "parameters": [
                 {"event": event, "name": self.names.get(event, event), **asdict(p)}
@@ -142,9 +151,27 @@ class FitReport:
             rows = [(self._name(c.event), self._name(c.needs), c.onsets, c.expected) for c in self.candidates]
             head = ["event", "never without", "onsets", "expected without it"]
             shown.append(("REQUIRES candidates (shown, not applied)", head, rows))
+        shown += self._published()
         for event, parameters in self.parameters.items():
             shown.append((self._name(event), list(_PARAMETERS), [self._parameter(p) for p in parameters]))
         return shown
+
+    def _published(self) -> list[tuple[str, list[str], list[Sequence[Any]]]]:
+        if not self.published:
+            return []
+        rows: list[Sequence[Any]] = [
+            (p.fact, p.source, f"{p.published:g}" if p.low == p.high else f"{p.low:g} to {p.high:g}", p.model,
+             f"{p.error:+.2f}", p.unit, "drives the model" if p.used else "")
+            for p in self.published
+        ]  # fmt: skip
+        ranked: list[Sequence[Any]] = [
+            (o.series, o.pairs, o.in_order, o.kendall_tau, "drives the model" if o.use == "fit" else "")
+            for o in self.orders
+        ]
+        return [
+            ("published figures", ["fact", "source", "published", "model", "error", "unit", ""], rows),
+            ("published orders", ["series", "pairs", "in order", "Kendall tau", ""], ranked),
+        ]
 
     def _name(self, event: str) -> str:
         return self.names.get(event, event)
@@ -259,13 +286,15 @@ def fit_report(
     seed: int = 0,
     halvings: int = 0,
     chain: bool = True,
+    published: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> FitReport:
     """The parameters of a graph's model with prior, data, posterior and source; with a cohort, how good its fit is.
 
     With a cohort: P and T by person-wise cross-validation beside Gompertz competing hazards without history, constant
     hazards and the first-order chain (`chain`: half of the time); calibration of held-out onsets; REQUIRES
-    candidates; `halvings` > 0: the nine fidelity figures. A cohort that the graph does not hold is combined with it for
+    candidates; `halvings` > 0: the nine fidelity figures. `published` > 0: so many sampled trajectories beside published
+    figures and orders. A cohort that the graph does not hold is combined with it for
     the parameters; the graph stays as it is. Cost: seconds for thousands of persons. ConfigError for too few persons.
     """
     from engine.sampling.model import combine
@@ -279,7 +308,8 @@ def fit_report(
     if cohort is None:
         told = {edge.end[1] for edge in graph.elements.edges if edge.type in {"ESTIMATES", "OBSERVED"}}
         rows = {event: graph.model.explain(event) for event in graph.model.events if event in told or not told}
-        return FitReport(graph.name, "", known, rows)
+        figures, orders = _beside_published(graph.model, published)
+        return FitReport(graph.name, "", known, rows, published=figures, orders=orders)
     with Estimator(graph.pack, cohort.events, cohort.requires) as estimator:
         for person in cohort.people():
             estimator.add(person)
@@ -292,7 +322,7 @@ def fit_report(
             model = combine(graph.pack, graph.elements + GraphElements.of(estimator.edges(cohort.name)))
         names = {**known, **cohort.names}
         plots = _calibrations(scores, panel.events)
-    figures = None
+    nine = None
     if halvings:
 
         def imitate(half: Sequence[Trajectory], other: Sequence[Trajectory], seed: int) -> Iterator[Trajectory]:
@@ -301,9 +331,26 @@ def fit_report(
                     part.add(person)
                 return resample(part.fit(), other, seed)
 
-        figures = fidelity(list(cohort.people()), cohort.events, imitate, halvings=halvings, progress=progress)
+        nine = fidelity(list(cohort.people()), cohort.events, imitate, halvings=halvings, progress=progress)
     parameters = {str(event): model.explain(event) for event in cohort.events if event in model.events}
-    return FitReport(graph.name, cohort.name, names, parameters, scores, plots, shown, figures, tuple(cohort.ids))
+    ids = tuple(cohort.ids)
+    figures, orders = _beside_published(model, published)
+    return FitReport(graph.name, cohort.name, names, parameters, scores, plots, shown, nine, ids, figures, orders)
+
+
+def _beside_published(model: ProgressionModel, persons: int) -> tuple[tuple[Published, ...], tuple[Order, ...]]:
+    if not persons:
+        return (), ()
+    from engine.audit.published import orders_of, published_rows
+    from engine.sampling.sampler import sample_arrays
+
+    found = sample_arrays(model, persons, 0)
+    rows = published_rows(model, found)
+    return tuple(rows), tuple(orders_of(model, found, rows))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _calibrations(scores: HeldOut, events: Sequence[str]) -> tuple[Calibration, ...]:

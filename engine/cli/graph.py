@@ -107,6 +107,13 @@ def query(arguments: tuple[str, ...], param: tuple[str, ...], timeout: float, li
     show_default=True,
     help="For the nine fidelity figures; 20 is good.",
 )
+@click.option(
+    "--published",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Trajectories to sample and compare with published figures and orders; 20000 is good.",
+)
 @click.option("--no-chain", is_flag=True, help="Without the first-order chain, which is simulated and slow.")
 @click.option("--html", metavar="FILE", help="Write a page with calibration plots as well.")
 @click.option(
@@ -114,7 +121,7 @@ def query(arguments: tuple[str, ...], param: tuple[str, ...], timeout: float, li
 )
 @pack_option
 @json_option
-def fit_report_(graph: str | None, table_: str | None, mapping: str | None, trajectories: str | None, folds: int, seed: int, halvings: int, no_chain: bool, html: str | None, out: str | None, pack: str | None, as_json: bool) -> None:  # fmt: skip # noqa: E501 - one option a parameter
+def fit_report_(graph: str | None, table_: str | None, mapping: str | None, trajectories: str | None, folds: int, seed: int, halvings: int, published: int, no_chain: bool, html: str | None, out: str | None, pack: str | None, as_json: bool) -> None:  # fmt: skip # noqa: E501 - one option a parameter
     """How good the fit is: held-out scores beside baselines, calibration, and every parameter with its sources.
 
     Scores need persons, and a graph keeps none: give the cohort's table or trajectories. Without, the parameters are shown.
@@ -134,7 +141,14 @@ def fit_report_(graph: str | None, table_: str | None, mapping: str | None, traj
             raise ConfigError("scores by person need persons; give --table with --mapping, or --trajectories")
         with progress(folds + halvings, "fits") as tick:
             report = fit_report(
-                found, cohort, folds=folds, seed=seed, halvings=halvings, chain=not no_chain, progress=tick
+                found,
+                cohort,
+                folds=folds,
+                seed=seed,
+                halvings=halvings,
+                chain=not no_chain,
+                published=published,
+                progress=tick,
             )
     if out:
         report.write_csv(out)

@@ -62,3 +62,14 @@ def test_a_cohort_that_is_half_given_or_not_there_is_refused_in_one_sentence(arg
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_published_figures_and_orders_stand_beside_the_model_where_they_are_asked_for():
+    done = run("--published", "5000", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    rows = {row["fact"]: row for row in found["published"]}
+    assert rows["survival-men"]["used"]
+    assert abs(rows["survival-men"]["model"] / 4.2 - 1) < 0.1
+    assert all(row["kendall_tau"] == 1 for row in found["orders"] if row["use"] == "fit")
+    assert {"times:jost1996", "order:geras", "order:adl"} <= {row["series"] for row in found["orders"]}

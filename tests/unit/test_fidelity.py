@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.audit.fidelity import FIGURES, compare, fidelity, kendall_tau, prevalence_error, publish, summarise
+from engine.audit.fidelity import FIGURES, compare, fidelity, summarise
+from engine.audit.published import kendall_tau, prevalence_error, publish
 from graph_loaders.trajectory import Onset, Persona, Trajectory
 from ontology.concept import Cui
 from ontology.errors import ConfigError

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.audit.fidelity import kendall_tau
+from engine.audit.published import kendall_tau
 from engine.sampling.model import combine
 from engine.sampling.sampler import sample_arrays
 from engine.sampling.symptoms import courses
