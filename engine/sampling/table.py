@@ -309,8 +309,12 @@ def _walk(
     scale, exact = 1.0 / (1 << (32 - _EXPONENTIAL_BITS)), np.uint64(_EXACT_BELOW << (32 - _EXPONENTIAL_BITS))
     begun = np.full(size, -1, np.int64)  # the path in which it last began
     path, position = 0, 0
+    ahead = mix(key[0] + mix(key[1] + np.uint64(first)))
+    ahead_drawn = np.int64(((mix(ahead + gamma) >> half) * pool) >> half)
     for i in range(count):
-        stream = mix(key[0] + mix(key[1] + np.uint64(first + i)))
+        stream, drawn = ahead, ahead_drawn  # the next walker's numbers are made while this one walks
+        ahead = mix(key[0] + mix(key[1] + np.uint64(first + i + 1)))
+        ahead_drawn = np.int64(((mix(ahead + gamma) >> half) * pool) >> half)
         top, tries, age, died, chosen, entry = position, 0, 0.0, False, np.int64(0), 0.0
         while True:
             if tries >= max_tries:
@@ -320,7 +324,7 @@ def _walk(
             path += 1
             position = top
             stream += gamma
-            chosen = np.int64(((mix(stream) >> half) * pool) >> half)
+            chosen = drawn if tries == 1 else np.int64(((mix(stream) >> half) * pool) >> half)
             entry = pool_entry[chosen]
             age, end, died = entry, min(oldest, entry + window), False
             band = min(max(int((entry - youngest) / years), 0), bands - 1)
@@ -341,7 +345,10 @@ def _walk(
                 scaled = (z >> half) * columns
                 column = scaled >> half
                 packed = cell[row, column]
-                event: Any = np.int64(column) if (scaled & low32) < (packed >> half) else np.int64(packed & low32)
+                own = np.uint64((scaled & low32) < (packed >> half))
+                event: Any = np.int64(
+                    column * own + (packed & low32) * (one - own)
+                )  # no branch: it could not be foretold
                 later = age + wait * gap[row]
                 if later >= stop:
                     age = stop

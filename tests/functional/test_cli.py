@@ -75,6 +75,24 @@ def test_sample_writes_trajectories_that_meet_what_was_asked():
     )
 
 
+def test_a_dry_run_says_how_probable_the_criteria_are_and_samples_nothing():
+    asked = ["sample", "--start", "apathy", "--window", "10"]
+    done = dualalign(*asked, "--dry-run", "--json")
+    figures = json.loads(done.stdout)
+    assert 0 < figures["probability"] < 0.05
+    assert figures["method"] == "particles"
+    assert figures["ess"] >= 0.2
+    assert dualalign("sample", "--dry-run").stdout.startswith("nothing is asked of the path")
+    rows = [json.loads(line) for line in dualalign(*asked, "-n", "3").stdout.splitlines()]
+    assert [row["onsets"][0]["cui"] for row in rows] == ["C0085632"] * 3
+
+
+def test_table_mode_says_that_it_is_an_approximation():
+    done = dualalign("sample", "-n", "3", "--mode", "table")
+    assert "approximation" in done.stderr
+    assert len(done.stdout.splitlines()) == 3
+
+
 def test_sample_in_words_names_concepts_and_ages():
     done = dualalign("sample", "-n", "1", "--words")
     assert "followed from age" in done.stdout
