@@ -256,10 +256,11 @@ class TrajectoryGraph:
 
         return sample_arrays(self.model, n, seed, self._asked(criteria, asked), mode=mode, workers=workers)
 
-    def probability(self, *, criteria: Criteria | None = None, **asked: Any) -> Probability:
+    def probability(self, *, criteria: Criteria | None = None, exact: bool = False, **asked: Any) -> Probability:
         """How probable the criteria are among persons with the traits and ages asked for, with its error, and how they are met.
 
-        Nothing is sampled for the user: a pilot with a fixed seed. Infeasible names the criterion that nothing can meet.
+        Nothing is sampled for the user: a pilot with a fixed seed, or with `exact` the backward pass for each of 400 persons, where
+        few events matter. Infeasible names the criterion that nothing can meet.
 
         >>> with open_graph() as graph:
         ...     graph.probability(include=["apathy"]).method
@@ -267,7 +268,7 @@ class TrajectoryGraph:
         """
         from engine.sampling.sampler import probability
 
-        return probability(self.model, self._asked(criteria, asked))
+        return probability(self.model, self._asked(criteria, asked), exact=exact)
 
     def score(self, trajectory: Trajectory) -> Score:
         """How likely a trajectory is: log density after its entry, part by part (`engine.sampling.score`)."""

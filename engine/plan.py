@@ -125,7 +125,7 @@ def plan(
 
     The assertion is drawn from `assertion_mix` (default `ASSERTION_MIX`), as far as it makes sense for the concept:
     `absent` takes a concept of the same label that has not begun by this age, `historical` an earlier onset that can
-    pass (one that is away at this age, where the trajectory has remissions), and each falls back to `present` where there
+    pass (one that is away at this age, where that is known), and each falls back to `present` where there
     is none. The informant is drawn by the kind of concept and by who can tell of it; a spouse is the husband of a woman and
     the wife of a man. `label` fixes the label, `informant` who tells.
 
@@ -399,7 +399,7 @@ def _concept_for(
 def _away(trajectory: Trajectory, step: int) -> frozenset[str] | None:
     age = trajectory.onsets[step].age
     if not trajectory.remissions:
-        return None
+        return None  # nobody has said
     return frozenset(r.cui for r in trajectory.remissions if r.start <= age < r.end)
 
 

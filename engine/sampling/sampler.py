@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from engine.sampling.conditional import Probability, Strategy, strategy
+from engine.sampling.conditional import Probability, Strategy, exact_probability, strategy
 from engine.sampling.criteria import Criteria, check_criteria
 from engine.sampling.kernel import run
 from engine.sampling.personas import axes_of, persona_of, persons
@@ -285,11 +285,23 @@ def sample_arrays(
     return Columns(model.events, person, event, age, entry, diagnosis, left, died, values, exposed, report)
 
 
-def probability(model: ProgressionModel, criteria: Criteria) -> Probability:
-    """How probable the criteria are, and how they are met; raises as `sample`."""
-    found = Sampler.of(model, criteria).strategy
-    assert found is not None  # the exact mode always has one
-    return found.figures
+def probability(model: ProgressionModel, criteria: Criteria, *, exact: bool = False) -> Probability:
+    """How probable the criteria are, and how they are met; raises as `sample`.
+
+    `exact`: by the backward pass for each of 400 persons instead of a pilot, so that only who they are is random. ConfigError
+    where that cannot be done (`exact_probability`).
+    """
+    sampler = Sampler.of(model, criteria)
+    assert sampler.strategy is not None  # the exact mode always has one
+    if not exact or sampler.strategy.figures.method == "none":
+        return sampler.strategy.figures
+    found = exact_probability(model, sampler.who, sampler.rates, sampler.wanted)
+    if found is None:
+        raise ConfigError(
+            "no exact probability: these criteria follow more than 16 events, or the model has a shared propensity, or earlier onsets "
+            "move the diagnosis; leave out exact for an estimate with its error"
+        )
+    return found
 
 
 def _per_person(p: Paths) -> tuple[Any, ...]:

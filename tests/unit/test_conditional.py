@@ -8,12 +8,12 @@ import pytest
 from scipy.linalg import expm
 
 from engine.sampling.backward import closure, lattice, probability_of_person
-from engine.sampling.conditional import Probability, Strategy, conditions, exact_probability, strategy
+from engine.sampling.conditional import Strategy, conditions, strategy
 from engine.sampling.criteria import Criteria
 from engine.sampling.rates import wanted_of
 from engine.sampling.sampler import Sampler, SampleReport, draw, probability, sample, sample_arrays
 from engine.sampling.tables import Paths
-from ontology.errors import Infeasible
+from ontology.errors import ConfigError, Infeasible
 
 sys.path.insert(0, str(Path(__file__).parent))
 from planted import APATHY, APRAXIA, CALCULATION, JUDGMENT, SIGNS, planted_model
@@ -167,13 +167,12 @@ def test_particles_agree_with_plain_draws_and_every_trajectory_meets_the_criteri
 def test_the_exact_probability_over_persons_is_that_of_plain_draws():
     model = planted_model()
     asked = Criteria(include=(JUDGMENT, APRAXIA), exclude=(CALCULATION,))
-    sampler = Sampler(model, asked)
-    found = exact_probability(model, sampler.who, sampler.rates, sampler.wanted, 300)
-    assert isinstance(found, Probability)
-    assert found.method == "exact"
-    assert abs(found.probability - sampler.strategy.figures.probability) < 3 * np.hypot(
-        found.se, sampler.strategy.figures.se
-    )
+    found, pilot = probability(model, asked, exact=True), probability(model, asked)
+    assert (found.method, pilot.method) == ("exact", "rejection")
+    assert abs(found.probability - pilot.probability) < 3 * np.hypot(found.se, pilot.se)
+    spread = replace(model, propensity=np.where(np.arange(len(model.events)) < 3, 0.5, 0.0))
+    with pytest.raises(ConfigError, match="shared propensity"):
+        probability(spread, asked, exact=True)
 
 
 def test_rare_criteria_are_met_by_trajectories_that_depend_on_seed_and_index_alone():

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
+from engine.plan import plan
 from engine.sampling.criteria import Criteria
 from engine.sampling.explain import contributions, explain_onset
 from engine.sampling.model import ProgressionModel, combine
@@ -132,6 +133,45 @@ def test_the_probabilities_of_what_comes_next_sum_to_one(planted):
     assert sum(row["probability"] for row in rows) == pytest.approx(1.0, abs=1e-3)
     assert CALCULATION not in {row["cui"] for row in rows}
     assert all(row["median_gap_days"] >= 0 and row["persons"] == 0 for row in rows)
+    assert all(0 <= row["low"] <= row["probability"] <= row["high"] <= 1 for row in rows)
+    assert all(row["gap_low_days"] <= row["median_gap_days"] <= row["gap_high_days"] for row in rows)
+
+
+def test_the_interval_of_what_comes_next_holds_the_parameters_as_well(planted):
+    facts = facts_to_elements(planted.pack)
+    wide = next_events(planted, CALCULATION, facts, n=4000)
+    narrow = next_events(planted, CALCULATION, facts, n=4000, replicates=0)
+    assert [row["probability"] for row in wide] == [row["probability"] for row in narrow]
+    widths = [sum(row["high"] - row["low"] for row in rows) for rows in (wide, narrow)]
+    assert widths[0] > 1.5 * widths[1]
+
+
+def test_remissions_lie_between_onset_and_exit_and_make_present_another_thing_than_ever(model):
+    away = 0
+    for one in sample(model, n=30, seed=8):
+        onsets = {o.cui: o.age for o in one.onsets}
+        for spell in one.remissions:
+            assert onsets[spell.cui] <= spell.start < spell.end <= one.exit_age
+            middle = (spell.start + spell.end) / 2
+            assert one.ever(spell.cui, middle)
+            assert not one.present(spell.cui, middle)
+            away += 1
+        assert all(model.courses[spell.cui].off for spell in one.remissions)
+    assert away > 30
+
+
+def test_a_historical_sign_that_remits_is_away_at_the_age_of_its_plan(model):
+    seen = 0
+    rng = np.random.default_rng(0)
+    remitting = {c.cui for c in model.pack.concepts if c.remits}
+    for one in sample(model, n=40, seed=5):
+        for step, onset in enumerate(one.onsets if one.remissions else ()):
+            made = plan(one, step, model.pack, rng, assertion_mix={"historical": 1.0})
+            if made.assertion.value == "historical" and made.cui in remitting:
+                assert not one.present(made.cui, onset.age)
+                seen += 1
+            assert all(p.present == one.present(p.cui, onset.age) for p in made.previous)
+    assert seen > 20
 
 
 def test_reasons_multiply_to_the_rate_of_the_onset(planted):
