@@ -99,7 +99,7 @@ class Context:
 
     def __init__(self, *, skip: bool = True) -> None:
         self._rules = read_rules()
-        self._passes = tuple(
+        self.passes = tuple(
             ContextPass(
                 [cue for cue in self._rules.cues if cue.part == part],
                 self._rules.folded[part],
@@ -179,7 +179,7 @@ class Context:
     def _window(self, tokens: Sequence[str], names: Sequence[str]) -> list[tuple[Assertion, Informant]]:
         places = [index for index, token in enumerate(tokens) if token == CONCEPT]
         nothing: tuple[Reached, ...] = ((),) * len(places)
-        assertions, times, families, informants = (read(tokens) or nothing for read in self._passes)
+        assertions, times, families, informants = (read(tokens) or nothing for read in self.passes)
         judged = []
         for place, said, when, whose, who in zip(places, assertions, times, families, informants, strict=True):
             speaker = _speaking(place, who, tokens)

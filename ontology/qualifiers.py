@@ -124,8 +124,6 @@ _LISTED = re.compile(
     r"(?:[\s,/&+-]|\band\b|\bor\b|\b(?:the|a|an|his|her|some|more|mild|moderate|severe|marked|new|poor)\b)*",
     re.IGNORECASE,
 )
-_ADJECTIVE = re.compile(r"(?:[\s-]+\w+){0,2}[\s-]+\Z|\s*\Z")
-_FORE = re.compile(r"(?:\s*,?\s*(?:and|or|with)?\s*)\Z")
 _NEAR = 60  # characters before a concept that may hold its severity
 
 
@@ -196,11 +194,8 @@ def _owners(sentence: str, spans: Sequence[tuple[int, int]], start: int, end: in
         if last <= start and not _BREAK.search(sentence[last:start].removeprefix(" is"))
     ]
     after = [at for at, (first, _) in enumerate(spans) if first >= end]
-    if after and kind in {TimeKind.FREQUENCY, TimeKind.DAYTIME}:
-        gap = sentence[end : spans[after[0]][0]]
-        previous = sentence[spans[before[-1]][1] : start] if before else ""
-        if _ADJECTIVE.fullmatch(gap) and (not before or _LISTED.fullmatch(previous)) and " " not in gap.strip():
-            return after[:1]
+    if after and kind in {TimeKind.FREQUENCY, TimeKind.DAYTIME} and " " not in sentence[start : spans[after[0]][0] - 1]:
+        return after[:1]  # "nightly wandering"
     if not before:
         return [
             at for at in after if not re.search(r";|\b(?:but|however|although|whereas)\b", sentence[end : spans[at][0]])
