@@ -112,7 +112,7 @@ def read_rules() -> Rules:
     for token in spelt_out:
         words.setdefault(token, token)
     words.update(dict.fromkeys((CONCEPT, UNKNOWN, OPEN, CLOSE, GAP), UNKNOWN))
-    joined.append(rf"\b(?:{'|'.join(raw['abbreviated'])})\.(?= )")
+    joined.append(rf"\b(?:{'|'.join(raw['abbreviated'])}|[a-z])\.(?= )")
     return Rules(
         words=words,
         informants=informants,
