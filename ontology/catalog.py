@@ -249,6 +249,7 @@ def merged(a: Concept, b: Concept) -> Concept:
 _READERS = {
     ".obo": "obo", ".owl": "owl", ".jsonl": "jsonl", ".csv": "csv", ".tsv": "csv", ".ttl": "skos", ".jsonld": "skos",
 }  # fmt: skip
+_HPO_READING = 2  # what is taken from the file: changes with the reader, so that a kept catalog is built anew
 _KINDS = "a .catalog file made by `dualalign catalog build`, or a .obo, .owl, .ttl, .jsonld, .jsonl, .csv or .tsv file"
 
 
@@ -305,7 +306,7 @@ def _hpo(cache: Path | None) -> Catalog:
     path = hpo_file()
     if cache is None:
         return _parsed("obo", path)
-    kept = cache / f"hpo-{sha256_of(path)[:16]}-{FORMAT_VERSION}.catalog"
+    kept = cache / f"hpo-{sha256_of(path)[:16]}-{FORMAT_VERSION}-{_HPO_READING}.catalog"
     if not kept.is_file():
         build_catalog([source_of("obo", path)], kept)
     return StoredCatalog(kept)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from ontology.catalog import Catalog
 from ontology.concept import Concept, Cui
-from ontology.lexicon import normalise
 from ontology.linker import CatalogLinker
+from ontology.linking.fold import DROPPED, KIND, folded
 from ontology.mention import Assertion, Informant
 
 STRINGS = ("wandering", "memory loss", "Alzheimer's disease", "MCI", "poor appetite", "fall", "low mood")
@@ -101,9 +101,21 @@ def test_a_string_of_the_catalog_is_found_wherever_it_stands(string: str, before
     assert CATALOG[mentions[0].cui].name == string
 
 
-@given(st.text(max_size=80))
-def test_a_normalised_text_leads_back_place_by_place(text: str) -> None:
-    normal = normalise(text)
-    places = [normal.span(at, at + 1) for at in range(1, len(normal.text))]
-    assert all(0 <= start < end <= len(text) for start, end in places)
-    assert places == sorted(places)
+@given(st.lists(st.text(max_size=40), max_size=5))
+def test_every_character_is_folded_in_its_place(texts: list[str]) -> None:
+    numbers, starts = folded(texts)
+    assert starts.tolist() == [sum(map(len, texts[:at])) for at in range(len(texts) + 1)]
+    assert len(numbers) == starts[-1]
+    assert ((numbers & KIND) > 0).all()
+    assert ((numbers & KIND) <= DROPPED).all()
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(("wandering", "appetite", "Alzheimer")), st.integers(1, 8), st.sampled_from("bdkqxz"), st.data())
+def test_one_letter_more_less_or_other_is_still_found(word: str, at: int, letter: str, data: st.DataObject) -> None:
+    at = min(at, len(word) - 2)
+    slips = (word[:at] + word[at + 1 :], word[:at] + letter + word[at:], word[:at] + letter + word[at + 1 :])
+    slip = data.draw(st.sampled_from(slips))
+    string = {"wandering": "{}", "appetite": "poor {}", "Alzheimer": "{}'s disease"}[word].format(slip)
+    (mentions,) = linker().link([f"Seen for {string} today."])
+    assert [mention.text for mention in mentions] == [string]

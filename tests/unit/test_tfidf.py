@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from ontology.tfidf import TfidfIndex
+from ontology.linking.tfidf import TfidfIndex
 
 if TYPE_CHECKING:
     from pathlib import Path
