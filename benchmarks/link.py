@@ -1,8 +1,16 @@
-"""Sentences a second through each tier of the linker, on one core; the last line is JSON.
+"""Sentences a second through each tier of the linker, on one core, and what it finds; the last line is JSON.
 
-    python benchmarks/link.py [--sentences 4000]
+    python benchmarks/link.py [--sentences 10000] [--scispacy 300] [--context]
+    python benchmarks/link.py --strings 3000000 --concepts 1000000 [--cache FOLDER]
 
-The text is made of the pack's phrases in changing surroundings: 80 % as they stand, 20 % with a letter or their order changed.
+The first links sentences made of HPO strings in changing surroundings: 80 % as they stand, 10 % with one letter less, more,
+other or exchanged with the next, 10 % with their words in another order. A string counts as found when a mention that
+overlaps it has its concept among the candidates. `scispacy` is scispaCy's `CandidateGenerator` over the same strings,
+given the spans (so without finding them), on some of the same sentences.
+
+The second does the same over a generated vocabulary, for speed, memory and opening; index and process are its own.
+
+Rates are by process CPU time: `cold` is the first pass over the sentences, `warm` the second. Wall time stands beside them.
 """
 
 from __future__ import annotations
@@ -14,7 +22,14 @@ import resource
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from ontology.concept import Concept
 
 OPENINGS = (
     "Daughter reports",
@@ -34,62 +49,204 @@ ENDINGS = (
     "but sleep is good.",
     "with meals in the evening.",
 )
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-def changed(text: str, draw: random.Random) -> str:
+class Sentence(NamedTuple):
+    text: str
+    kind: str
+    cui: str
+    start: int
+    end: int
+
+
+class Generated:
+    """A vocabulary of any size that takes no memory: names of two to five words out of 60,000 made of syllables."""
+
+    def __init__(self, strings: int, concepts: int) -> None:
+        self.size, self.each = concepts, max(1, strings // concepts)
+        self.fingerprint = f"generated {strings} {concepts}"
+
+    def __len__(self) -> int:
+        return self.size
+
+    def string(self, concept: int, alias: int) -> str:
+        draw = random.Random(concept * 1_000_003 + alias)  # noqa: S311 - which words, not a secret
+        return " ".join(self.word(int(60_000 * draw.random() ** 2)) for _ in range(draw.randint(2, 5)))
+
+    @staticmethod
+    def word(number: int) -> str:
+        out = ""
+        number = number * 7919 % 1_000_003 + 50
+        while number:
+            number, at = divmod(number, 70)
+            out += "bdfglmnprstvkz"[at // 5] + "aeiou"[at % 5]
+        return out + ("sis", "tic", "ma", "n")[len(out) // 2 % 4]
+
+    def strings(self) -> Iterator[tuple[str, str, bool]]:
+        for concept in range(self.size):
+            for alias in range(self.each):
+                yield self.string(concept, alias), f"C{concept:07}", alias == 0
+
+    def values(self) -> Iterator[Concept]:
+        return iter(())  # no definitions, no codings
+
+    @staticmethod
+    def get(_cui: str, default: object = None) -> object:
+        return default
+
+
+def slip(text: str, draw: random.Random) -> str:
+    while True:
+        at = draw.randrange(len(text))
+        other = draw.choice(LETTERS)
+        kind = draw.randrange(4)
+        if not text[at].isalpha() or (kind == 3 and not text[at + 1 : at + 2].isalpha()):
+            continue
+        out = text[:at] + ("", other + text[at], other, text[at + 1 : at + 2] + text[at])[kind]
+        out += text[at + (2 if kind == 3 else 1) :]
+        if out != text:
+            return out
+
+
+def reordered(text: str, draw: random.Random) -> str:
     words = text.split()
-    if len(words) > 1 and draw.random() < 0.5:
-        draw.shuffle(words)
-        return " ".join(words)
-    place = draw.randrange(1, len(text))
-    return text[:place] + text[place + 1 :]
+    shuffled = words[:]
+    while shuffled == words:
+        draw.shuffle(shuffled)
+    return " ".join(shuffled)
 
 
-def rate(count: int, work: object) -> float:
-    start = time.perf_counter()
-    for _ in work:  # type: ignore[attr-defined]
-        pass
-    return round(count / (time.perf_counter() - start), 1)
+def sentences(count: int, pick: Callable[[random.Random], tuple[str, str]]) -> list[Sentence]:
+    draw = random.Random(7)  # noqa: S311 - which sentences, not a secret
+    made = []
+    while len(made) < count:
+        said, cui = pick(draw)
+        kind = {8: "typo", 9: "order"}.get(len(made) % 10, "exact")
+        if kind == "order" and len(set(said.split())) < 2:
+            continue
+        said = slip(said, draw) if kind == "typo" else reordered(said, draw) if kind == "order" else said
+        opening = draw.choice(OPENINGS)
+        start = len(opening) + 1
+        made.append(Sentence(f"{opening} {said} {draw.choice(ENDINGS)}", kind, cui, start, start + len(said)))
+    return made
+
+
+def timed(count: int, work: Iterable[Any]) -> tuple[list[Any], dict[str, int]]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    out = list(work)
+    return out, {
+        "per_cpu_s": round(count / (time.process_time() - cpu)),
+        "per_wall_s": round(count / (time.perf_counter() - wall)),
+    }
+
+
+def recall(made: list[Sentence], found: list[Any]) -> dict[str, float]:
+    n, right = Counter[str](), Counter[str]()
+    for one, mentions in zip(made, found, strict=True):
+        n[one.kind] += 1
+        right[one.kind] += any(
+            cui == one.cui for m in mentions if m.start < one.end and one.start < m.end for cui, _ in m.candidates
+        )
+    return {kind: round(right[kind] / n[kind], 4) for kind in sorted(n)}
+
+
+def memory() -> int:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def tiers(catalog: Any, made: list[Sentence], cache: Path) -> dict[str, Any]:
+    from ontology.linker import CatalogLinker
+
+    figures: dict[str, Any] = {}
+    texts = [one.text for one in made]
+    wall, cpu = time.perf_counter(), time.process_time()
+    next(CatalogLinker(catalog, cache=cache, context=False).link(["warm up, wanderring"]))
+    figures["build_s"], figures["build_cpu_s"] = (
+        round(time.perf_counter() - wall, 2),
+        round(time.process_time() - cpu, 2),
+    )
+    figures["build_memory_mb"] = memory()
+    figures["index_mb"] = round(sum(path.stat().st_size for path in cache.glob("*.arrays")) / 1e6, 1)
+    wall = time.perf_counter()
+    exact = CatalogLinker(catalog, cache=cache, context=False, fuzzy=False)
+    figures["open_s"] = round(time.perf_counter() - wall, 3)
+    both = CatalogLinker(catalog, cache=cache, context=False)
+    for name, linker in (("exact", exact), ("both", both)):
+        next(linker.link(["atrial septal defect (ASD)"]))  # loads scispaCy's detector
+        found, cold = timed(len(texts), linker.link(texts))
+        again, warm = timed(len(texts), linker.link(texts))
+        assert again == found
+        figures[name] = {"cold": cold, "warm": warm, "recall": recall(made, found)}
+    figures["memory_mb"] = memory()
+    return figures
+
+
+def scispacy(catalog: Any, made: list[Sentence], cache: Path) -> dict[str, Any]:
+    from ontology.linking.candidates import generator
+    from ontology.linking.lexicon import open_index
+
+    generate = generator(open_index(catalog, cache), cache)
+    said = [one.text[one.start : one.end] for one in made]
+    generate(said[:5], 30)
+    found, rate = timed(
+        len(made), (one for first in range(0, len(said), 64) for one in generate(said[first : first + 64], 30))
+    )
+    n, right = Counter[str](), Counter[str]()
+    for one, candidates in zip(made, found, strict=True):
+        n[one.kind] += 1
+        right[one.kind] += any(c.concept_id == one.cui and max(c.similarities) >= 0.7 for c in candidates)
+    return rate | {"recall": {kind: round(right[kind] / n[kind], 4) for kind in sorted(n)}}
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sentences", type=int, default=4000)
-    count = parser.parse_args().sentences
-    from ontology.catalog import open_catalog, pack_catalog
-    from ontology.context import Context
-    from ontology.lexicon import Lexicon
-    from ontology.linker import CatalogLinker
-    from ontology.pack import load_pack
-
-    start = time.perf_counter()
-    pack = load_pack()
-    catalog = pack_catalog(pack, base=open_catalog("hpo"))
-    figures: dict[str, float] = {"concepts": len(catalog), "catalog_s": round(time.perf_counter() - start, 2)}
-    start = time.perf_counter()
-    Context()
-    figures["context_open_s"] = round(time.perf_counter() - start, 2)
-    start = time.perf_counter()
-    lexicon = Lexicon(catalog.values())
-    figures |= {"forms": len(lexicon), "lexicon_s": round(time.perf_counter() - start, 2)}
-    draw = random.Random(7)  # noqa: S311 - which sentences, not a secret
-    texts = []
-    for number in range(count):
-        phrase = draw.choice(pack.phrases).text
-        said = changed(phrase, draw) if number % 5 == 4 else phrase
-        texts.append(f"{draw.choice(OPENINGS)} {said} {draw.choice(ENDINGS)}")
-    figures["exact_per_s"] = rate(count, (lexicon.find(text) for text in texts))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sentences", type=int, default=10_000)
+    parser.add_argument(
+        "--scispacy", type=int, default=300, metavar="N", help="sentences for scispaCy; 0 leaves it out"
+    )
+    parser.add_argument("--context", action="store_true", help="assertion and informant, too")
+    parser.add_argument("--strings", type=int, help="strings of a generated vocabulary")
+    parser.add_argument("--concepts", type=int, default=1_000_000, help="its concepts")
+    parser.add_argument("--cache", type=Path, help="folder for the index (default: one that goes away)")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("index_build_s", "index_open_s"):
-            linker = CatalogLinker(catalog, cache=Path(folder))
-            start = time.perf_counter()
-            found = list(linker.link(["wanderring"]))
-            figures[name] = round(time.perf_counter() - start, 2)
-    assert found[0]
-    figures["exact_context_per_s"] = rate(count, CatalogLinker(catalog, fuzzy=False).link(texts))
-    figures["all_per_s"] = rate(count, linker.link(texts))
-    figures["all_again_per_s"] = rate(count, linker.link(texts))
-    figures["memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        cache = options.cache or Path(folder)
+        if options.strings:
+            catalog: Any = Generated(options.strings, options.concepts)
+            made = sentences(
+                options.sentences,
+                lambda draw: (
+                    catalog.string(number := draw.randrange(len(catalog)), draw.randrange(catalog.each)),
+                    f"C{number:07}",
+                ),
+            )
+        else:
+            from ontology.catalog import open_catalog
+
+            catalog = open_catalog("hpo", cache=cache)
+            strings = [(string, concept.cui) for concept in catalog.values() for string in concept.strings]
+            strings = [pair for pair in strings if len(pair[0]) > 5]
+            made = sentences(options.sentences, lambda draw: draw.choice(strings))
+        figures: dict[str, Any] = {"sentences": len(made)} | tiers(catalog, made, cache)
+        if options.context:
+            from ontology.linker import CatalogLinker
+
+            linker = CatalogLinker(catalog, cache=cache)
+            texts = [one.text for one in made]
+            _, cold = timed(len(texts), linker.link(texts))
+            _, warm = timed(len(texts), linker.link(texts))
+            figures["with_context"] = {"cold": cold, "warm": warm}
+        if options.scispacy and not options.strings:
+            some = made[:: max(1, len(made) // options.scispacy)]
+            some = [one for kind in ("exact", "typo", "order") for one in made if one.kind == kind][
+                :: len(made) // len(some)
+            ]
+            figures["scispacy"] = scispacy(catalog, some, cache)
+            ratio = figures["both"]["cold"]["per_cpu_s"] / figures["scispacy"]["per_cpu_s"]
+            figures["times_scispacy"] = round(ratio, 1)
+    for name, value in figures.items():
+        print(f"{name:16} {value}")
     print(json.dumps(figures))
     return 0
 
