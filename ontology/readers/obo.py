@@ -31,7 +31,8 @@ _SAME = {"EXACT", "RELATED"}  # scopes of synonyms; related ones meant the conce
 
 def read(path: str | Path, reading: Reading | None = None, *, own_codes: bool = False) -> Iterator[Concept]:
     """Concepts in order of term. A term with several CUIs gives each of them the same strings; terms that share a CUI are
-    merged by whoever collects them (`Catalog`). Exact and related synonyms are kept, broad and narrow ones not; layperson synonyms go to `lay`.
+    merged by whoever collects them (`Catalog`). Exact and related synonyms are kept;
+    layperson ones go to `lay`.
 
     Obsolete terms are left out. So are terms without a CUI, unless `own_codes` keeps them under their own code (`SYMP:0000462`);
     parents are the nearest ancestors that are kept. Codes of a term are its own, its former ones and its cross-references.
@@ -63,9 +64,7 @@ def read(path: str | Path, reading: Reading | None = None, *, own_codes: bool = 
             reading.step(f"read {ontology.metadata.ontology or path}", done)
         if not kept[name]:
             continue
-        exact = sorted(
-            (s for s in term.synonyms if s.scope in _SAME), key=lambda s: str(s.description)
-        )  # a set there
+        exact = sorted((s for s in term.synonyms if s.scope in _SAME), key=lambda s: str(s.description))  # a set there
         lay = tuple(dict.fromkeys(s.description for s in exact if s.type is not None and s.type.id == "layperson"))
         label = str(term.name or name)
         aliases = tuple(d for d in dict.fromkeys(s.description for s in exact) if d not in lay and d != label)
