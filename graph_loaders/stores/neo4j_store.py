@@ -112,12 +112,8 @@ class Neo4jStore:
             )
 
     def _open(self, *, create: bool) -> None:
-        with self._session(neo4j.READ_ACCESS) as session:
-            found = session.execute_read(
-                lambda tx: tx.run(
-                    f"MATCH (g:{text.CONTROL} {{name: $graph}}) RETURN g.format AS format", graph=self.address.graph
-                ).single()
-            )
+        asked = f"MATCH (g:{text.CONTROL} {{name: $graph}}) RETURN g.format AS format"
+        found = self._managed(neo4j.READ_ACCESS, lambda tx: tx.run(asked, graph=self.address.graph).single())
         if found is not None:
             writing.refuse_later(found["format"], self.address)
         elif create:
@@ -129,7 +125,7 @@ class Neo4jStore:
     def _constrain(self) -> None:
         """Makes the constraints that are not there; without every one of them nothing is written."""
         with self._session(neo4j.WRITE_ACCESS) as session:
-            missing = text.CONSTRAINTS.keys() - session.execute_read(_constraints)
+            missing = text.CONSTRAINTS.keys() - self._managed(neo4j.READ_ACCESS, _constraints)
             if not missing:
                 return
             try:
@@ -144,7 +140,7 @@ class Neo4jStore:
                     f"nothing was written to {self.address}: the server would not make the constraint on "
                     f"{key[0]}({', '.join(key[1])}) ({_said(error)}); let a user who may make it do so, or name another database"
                 ) from None
-            if missing := text.CONSTRAINTS.keys() - session.execute_read(_constraints):
+            if missing := text.CONSTRAINTS.keys() - self._managed(neo4j.READ_ACCESS, _constraints):
                 names = ", ".join(f"{label}({', '.join(names)})" for label, names in sorted(missing))
                 raise StoreError(f"nothing was written to {self.address}: the constraints on {names} are not there")
 
@@ -167,12 +163,16 @@ class Neo4jStore:
             raise translate(error, self.address, doing) from None
 
     def _work(self, function: Callable[[neo4j.ManagedTransaction], T]) -> T:
-        """A managed write; once more where the connection was cut at the commit, since a write twice is a write once."""
-        managed = neo4j.unit_of_work(timeout=self._load_timeout)(function)
+        """A managed write."""
+        return self._managed(neo4j.WRITE_ACCESS, neo4j.unit_of_work(timeout=self._load_timeout)(function))
+
+    def _managed(self, access: str, function: Callable[[neo4j.ManagedTransaction], T]) -> T:
+        """A managed transaction; once more where the connection was cut at the commit, since a write twice is a write once."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                with self._session(neo4j.WRITE_ACCESS) as session:
-                    return session.execute_write(managed)
+                with self._session(access) as session:
+                    run = session.execute_write if access == neo4j.WRITE_ACCESS else session.execute_read
+                    return run(function)
             except IncompleteCommit:
                 if attempt == _ATTEMPTS:
                     raise
@@ -205,8 +205,7 @@ class Neo4jStore:
         """Everything committed, in canonical order and as of one moment; private cohorts only when asked for."""
         with self._translated("read"):
             for _ in range(_ATTEMPTS):
-                with self._session(neo4j.READ_ACCESS) as session:
-                    before, elements, after = session.execute_read(partial(self._read, private=private))
+                before, elements, after = self._managed(neo4j.READ_ACCESS, partial(self._read, private=private))
                 if before == after:
                     return elements
         raise StoreError(f"the graph {self.address} changes faster than it can be read; try again", retryable=True)
