@@ -3,7 +3,8 @@
 python benchmarks/neo4j_kill.py [DISCONNECTS] [KILLS] [EDGES]      last line: JSON
 
 Every try starts from a graph with an older cohort, replaces it, is cut off while it writes, looks at what can be seen (the old
-cohort or the new one, never a mixture), and runs again. A third of the disconnects are right after a COMMIT was sent.
+cohort or the new one, never a mixture), and runs again. A third of the disconnects are right after a COMMIT was sent; every
+other load goes in many transactions, as a large one does.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from store import made  # noqa: E402
 import neo4j_server as servers  # noqa: E402
 from bolt_proxy import BoltProxy  # noqa: E402
 from graph_loaders.elements import Edge, GraphElements, Node  # noqa: E402
+from graph_loaders.stores import neo4j_writing as writing  # noqa: E402
 from graph_loaders.stores.address import ServerAddress, parse  # noqa: E402
 from graph_loaders.stores.neo4j_store import Neo4jStore  # noqa: E402
 
@@ -49,6 +51,8 @@ def graph_of(edges: int, persons: int) -> GraphElements:
 
 def load() -> None:
     """The loader that is killed: address, edges and persons as arguments, the password on standard input."""
+    if int(sys.argv[4]) % 2:  # as a load that is too large for one transaction
+        writing.ONE_TRANSACTION, writing.BATCH = 0, 500
     with Neo4jStore(parse(sys.argv[2]), sys.stdin.readline().strip()) as store:
         elements = graph_of(int(sys.argv[3]), int(sys.argv[4]))
         print("ready", flush=True)

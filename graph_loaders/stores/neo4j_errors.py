@@ -75,8 +75,13 @@ CLASSES: dict[str, tuple[str, str]] = {
     "WriteServiceUnavailable": (_A, "no server of the cluster takes writes; try again"),
     "ReadServiceUnavailable": (_A, "no server of the cluster takes reads; try again"),
     "RoutingServiceUnavailable": (_A, "the server gives no routes; try again, or write bolt:// in place of neo4j://"),
-    "ServiceUnavailable": (_A, "the server does not answer; check that it runs and that host and port are right"),
+    "ServiceUnavailable": (
+        _A,
+        "the server does not answer; check that it runs and that host and port are right, and try again",
+    ),
     "SessionExpired": (_A, "the connection was cut; run the same again: nothing is done twice"),
+    "ConnectionAcquisitionTimeoutError": (_A, "every connection to the server is in use; try again"),
+    "ConnectionPoolError": (_A, "no connection to the server could be had ({said}); try again"),
     "CertificateConfigurationError": (_C, "the certificate cannot be used ({said}); give one that can"),
     "AuthConfigurationError": (_C, "the sign-in cannot be used ({said}); {password}"),
     "ConfigurationError": (

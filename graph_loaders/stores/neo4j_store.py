@@ -326,7 +326,23 @@ class Neo4jStore:
         return f"Neo4jStore({str(self.address)!r})"
 
 
-_REFUSED_STEPS = ("LoadCSV", "ProcedureCall", "Create", "Merge", "Delete", "Detach", "Set", "Remove", "Foreach")
+_REFUSED_STEPS = (
+    *(
+        "LoadCSV",
+        "ProcedureCall",
+        "Show",
+        "Terminate",
+        "Create",
+        "Merge",
+        "Delete",
+        "Detach",
+        "Set",
+        "Remove",
+        "Foreach",
+    ),
+    *("TransactionForeach", "TransactionApply", "Alter", "Drop", "DoNothing"),
+)
+"""Beginnings of the names of plan steps that do more than read the graph."""
 
 
 def _constraints(tx: neo4j.ManagedTransaction) -> set[tuple[str, tuple[str, ...]]]:
