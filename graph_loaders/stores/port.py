@@ -18,9 +18,10 @@ class GraphStore(Protocol):
     """A graph that is kept. Stores are context managers; `close` may be called twice."""
 
     def write(self, elements: Iterable[Node | Edge], *, replace: str = "") -> None:
-        """Adds or replaces elements by identity; idempotent; one transaction; Cohort nodes last, as the commit.
+        """Adds or replaces elements by identity; idempotent; Cohort nodes last, as the commit.
 
         `replace` names a cohort that is dropped in the same transaction: a failing write leaves the old one as it was.
+        A write is one transaction; on a server a large one is several, and its cohorts come with the last.
         """
         ...
 
@@ -31,7 +32,11 @@ class GraphStore(Protocol):
     def query(
         self, cypher: str, /, *, timeout: float = 30.0, limit: int = 10_000, **params: Any
     ) -> list[dict[str, Any]]:
-        """Read-only Cypher from outside, guarded; QueryRefused when it is not allowed, too slow (seconds) or too large (rows)."""
+        """Read-only Cypher from outside, guarded; QueryRefused when it is not allowed, too slow (seconds) or too large (rows).
+
+        Answers are JSON: a node is its `id` (key), `labels` and `properties`; an edge its `start` and `end` (keys), `type` and
+        `properties`; a path its `nodes` and `relationships`.
+        """
         ...
 
     def drop(self, cohort: str) -> None:

@@ -113,3 +113,39 @@ def test_a_query_that_cannot_run_says_why_in_one_line(store: GraphStore) -> None
     with pytest.raises(QueryRefused, match="the query cannot run") as caught:
         store.query("MATCH (n RETURN n)")
     assert "\n" not in str(caught.value)
+
+
+def test_nodes_edges_and_paths_have_one_form(store: GraphStore) -> None:
+    store.write(GRAPH)
+    a = {"id": A.key, "labels": ["Concept"], "properties": {"id": A.key, "cui": A.key, **A.properties}}
+    paquid = {"id": "paquid", "labels": ["Cohort"], "properties": {"id": "paquid", "persons": 7, "source": "test"}}
+    estimate = next(edge for edge in GRAPH.edges if edge.type == "ESTIMATES")
+    edge = {
+        "start": "paquid",
+        "end": A.key,
+        "type": "ESTIMATES",
+        "properties": {"key": "paquid", **estimate.properties},
+    }
+    assert store.query("MATCH (n:Concept) WHERE n.cui = $cui RETURN n", cui=A.key) == [{"n": a}]
+    assert store.query("MATCH ()-[e:ESTIMATES]->() RETURN e, [e] AS es") == [{"e": edge, "es": [edge]}]
+    assert store.query("MATCH p = (:Cohort)-[e]->() RETURN p") == [
+        {"p": {"nodes": [paquid, a], "relationships": [edge]}}
+    ]
+    assert store.query("MATCH (n:Cohort) RETURN properties(n), n {.*} AS m, labels(n)") == [
+        {"properties(n)": paquid["properties"], "m": paquid["properties"], "labels(n)": ["Cohort"]}
+    ]
+    ((name, keys),) = store.query("MATCH (n:Cohort) RETURN keys(n)")[0].items()
+    assert (name, sorted(keys)) == ("keys(n)", ["id", "persons", "source"])
+
+
+def test_shortest_paths_are_found(store: GraphStore) -> None:
+    nodes = [Node("Concept", f"C{i}") for i in range(4)]
+    store.write([*nodes, *(Edge("IS_A", ("Concept", f"C{i}"), ("Concept", f"C{i + 1}")) for i in range(3))])
+    ends = "(a:Concept {id: 'C0'})-[:IS_A*..5]->(b:Concept {id: 'C3'})"
+    assert store.query(f"MATCH p = shortestPath({ends}) RETURN length(p) AS n") == [{"n": 3}]
+
+
+@pytest.mark.parametrize("function", ["id", "elementId", "startNode", "endNode"])
+def test_functions_that_stores_answer_differently_are_refused(store: GraphStore, function: str) -> None:
+    with pytest.raises(QueryRefused, match=rf"{function}\(\) at character"):
+        store.query(f"MATCH (a)-[e]->() RETURN {function}(e) AS x")
