@@ -24,7 +24,7 @@ def checked(elements: Iterable[Node | Edge], graph: object) -> GraphElements:
         StoreError: two contents for one identity.
     """
     try:
-        batch = GraphElements.of(elements)
+        batch = elements if isinstance(elements, GraphElements) else GraphElements.of(elements)
     except (TypeError, ValueError) as error:
         raise StoreError(f"nothing was written to {graph}: {error}") from None
     if issues := check(batch):

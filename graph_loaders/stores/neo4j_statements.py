@@ -6,10 +6,10 @@ How a graph lies in a database that others use too:
     (:Concept {_graph, id, cui, ...})         a node: its schema label, the graph's name, its key
     -[:PRECEDES {_graph, key, ...}]->         an edge: its schema type, the graph's name, its key
 
-What may be seen carries the graph's name in `_graph`, and queries ask for nothing else. A private cohort and its edges carry
-`NAME/hidden`, as do edges that came before their Cohort node (which a node with `_placeholder` may stand for). Edges of a large
-load carry `NAME/new/...` until its last transaction gives them the name. Nodes are unique by (`_graph`, `id`) within their
-label, by constraint; edges are merged between two such nodes, which Neo4j locks.
+What may be seen carries the graph's name in `_graph`, and queries ask for nothing else. The Cohort node of a private cohort carries
+`NAME/hidden`, and so do its edges, and those that came before their Cohort node (a node with `_placeholder` stands for it). Edges of
+a large load carry `+` and a digest until its last transaction gives them the name. Nodes are unique by (`_graph`, `id`) within
+their label, by constraint; edges are merged between two such nodes, which Neo4j locks.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ __all__ = [
     "CONTROL",
     "FORMAT_VERSION",
     "INDEXES",
+    "STAGED",
     "delete_graph",
     "delete_owned",
     "hidden",
@@ -34,7 +35,6 @@ __all__ = [
     "read_edges",
     "read_nodes",
     "show_owned",
-    "staged",
     "unstage",
 ]
 
@@ -63,9 +63,8 @@ def hidden(graph: str) -> str:
     return f"{graph}/hidden"
 
 
-def staged(graph: str, load: str) -> str:
-    """What carries this in `_graph` belongs to a load that is not finished."""
-    return f"{graph}/new/{load}"
+STAGED = "+"
+"""What an unfinished load has in `_graph` begins with this, which no name does; short, so that Neo4j keeps it in the record."""
 
 
 def _map(names: tuple[str, ...], first: int) -> str:
@@ -84,16 +83,16 @@ def merge_nodes(label: str, names: tuple[str, ...]) -> str:
 
 @cache
 def merge_edges(kind: str, start: str, end: str, names: tuple[str, ...], *, moves: bool) -> str:
-    """Rows of [start key, end key, key, *properties] into `$scope`, from nodes in `$starts`; answers how many.
+    """Rows of [start key, [[end key, key, *properties], ...]] into `$scope`, from nodes in `$starts`; answers how many edges.
 
     `moves`: an edge of that identity in the scope `$other` goes (a fact that becomes a private cohort's, say).
     """
-    gone = f"OPTIONAL MATCH (a)-[o:`{kind}` {{_graph: $other, key: r[2]}}]->(b) DELETE o " if moves else ""
+    gone = f"OPTIONAL MATCH (a)-[o:`{kind}` {{_graph: $other, key: r[1]}}]->(b) DELETE o " if moves else ""
     return (
-        f"UNWIND $rows AS r MATCH (a:`{start}` {{_graph: $starts, id: r[0]}}) "
-        f"MATCH (b:`{end}` {{_graph: $graph, id: r[1]}}) {gone}"
-        f"MERGE (a)-[e:`{kind}` {{_graph: $scope, key: r[2]}}]->(b) "
-        f"SET e = {{_graph: $scope, key: r[2]{_map(names, 3)}}} RETURN count(*) AS written"
+        f"UNWIND $rows AS s MATCH (a:`{start}` {{_graph: $starts, id: s[0]}}) UNWIND s[1] AS r "
+        f"MATCH (b:`{end}` {{_graph: $graph, id: r[0]}}) {gone}"
+        f"MERGE (a)-[e:`{kind}` {{_graph: $scope, key: r[1]}}]->(b) "
+        f"SET e = {{_graph: $scope, key: r[1]{_map(names, 2)}}} RETURN count(*) AS written"
     )
 
 
@@ -139,7 +138,7 @@ def show_owned(*, seen: bool) -> tuple[str, ...]:
 def unstage(start: str) -> str:
     """Removes up to `$most` edges of unfinished loads of `$cohorts` other than `$scope`; answers how many."""
     return (
-        f"{_edges_from(start)}e._graph STARTS WITH $prefix AND e._graph <> $scope AND e.cohort IN $cohorts "
+        f"{_edges_from(start)}e._graph STARTS WITH '{STAGED}' AND e._graph <> $scope AND e.cohort IN $cohorts "
         "WITH e LIMIT $most DELETE e RETURN count(*) AS deleted"
     )
 

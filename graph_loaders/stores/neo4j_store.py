@@ -196,10 +196,16 @@ class Neo4jStore:
         with self._translated("written"):
             self._constrain()
             write = writing.Writing(self.address.graph, batch, replace, self.address)
-            if len(batch.nodes) + len(batch.edges) <= writing.ONE_TRANSACTION:
-                self._work(write.whole)
-            else:
-                write.staged(self._work)
+            small = len(batch.nodes) + len(batch.edges) <= writing.ONE_TRANSACTION
+            for attempt in range(1, _ATTEMPTS + 1):
+                try:
+                    return self._work(write.whole) if small else write.staged(self._work)
+                except (
+                    writing.Overtaken
+                ):  # so ends, too, a last commit whose answer was lost: it is there, and is written again
+                    if attempt == _ATTEMPTS:
+                        raise
+            return None
 
     def read(self, *, private: bool = False) -> GraphElements:
         """Everything committed, in canonical order and as of one moment; private cohorts only when asked for."""

@@ -7,10 +7,12 @@ it leaves nothing to be seen, and the same load goes on from what is there.
 
 from __future__ import annotations
 
+import hashlib
+import marshal
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from graph_loaders.elements import Edge
@@ -24,7 +26,17 @@ if TYPE_CHECKING:
 
     from graph_loaders.elements import GraphElements, Node
 
-__all__ = ["BATCH", "ONE_TRANSACTION", "Transaction", "Writing", "claim", "drop", "drop_part", "refuse_later"]
+__all__ = [
+    "BATCH",
+    "ONE_TRANSACTION",
+    "Overtaken",
+    "Transaction",
+    "Writing",
+    "claim",
+    "drop",
+    "drop_part",
+    "refuse_later",
+]
 
 BATCH = 20_000
 """Rows of one UNWIND, and of one transaction of a large load."""
@@ -86,13 +98,30 @@ class _Group:
     edges: list[Edge]
     starts: str = ""  # the scope of the start nodes, where it is not the graph
 
-    def parts(self, *, moves: bool = True) -> Iterator[tuple[str, list[list[Any]]]]:
-        """Statements, each with its rows."""
+    def parts(self, *, moves: bool = True) -> Iterator[_Part]:
+        """Statements with their rows: the edges of one start node go together, so that it is looked up once."""
         names = _names(edge.properties for edge in self.edges)
         statement = text.merge_edges(self.kind, self.start, self.end, names, moves=moves)
-        rows = ([e.start[1], e.end[1], e.key, *map(e.properties.get, names)] for e in self.edges)
-        for part in _parts(rows):
-            yield statement, part
+        for part in _parts(self.edges):
+            rows = [
+                [key, [[e.end[1], e.key, *map(e.properties.get, names)] for e in edges]]
+                for key, edges in groupby(part, lambda edge: edge.start[1])
+            ]
+            yield _Part(self, statement, rows, len(part))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One statement of a group, with so many edges."""
+
+    group: _Group
+    statement: str
+    rows: list[list[Any]]
+    edges: int
+
+
+class Overtaken(StoreError):
+    """Another load made a cohort visible, or took edges away, while this one was under way; the same load may begin again."""
 
 
 class Writing:
@@ -112,49 +141,45 @@ class Writing:
         if self.replace:
             drop(tx, self.graph, self.replace)
         for statement, rows in self._node_parts():
-            self._run(tx, statement, rows)
+            self._run(tx, statement, rows=rows).consume()
         self._refuse_loose(tx)
         shown, hidden = self._cohorts(tx)
         for scope, groups in self._scoped(self.batch.edges, shown, hidden):
-            for group in groups:
-                for statement, part in group.parts():
-                    self._merge(tx, group, statement, part, scope)
+            for part in _all_parts(groups):
+                self._merge(tx, part, scope)
 
     # In several
 
     def staged(self, work: Callable[[Callable[[Transaction], Any]], Any]) -> None:
         """Everything, with `work` running one transaction after the other; the last one makes cohorts visible."""
-        scope = text.staged(self.graph, self.batch.fingerprint[:16])
         free, late, aside = list[Edge](), list[Edge](), list[Edge]()
         for edge in self.batch.edges:
             kind = late if edge.start[0] == _COHORT else aside if edge.properties.get("cohort") else free
             kind.append(edge)
+        waiting = [part for group in _groups(aside) for part in group.parts(moves=False)]
+        scope = text.STAGED + _digest(waiting)
         self._unstage(work, aside, scope)
         for statement, rows in self._node_parts():
             work(partial(self._write_nodes, statement=statement, rows=rows))
         work(self._refuse_loose)
-        for group in _groups(free):
-            for statement, part in group.parts():
-                work(partial(self._write_edges, group=group, statement=statement, part=part))
-        waiting = list(_groups(aside))
-        for group in waiting:
-            for statement, part in group.parts(moves=False):
-                work(partial(self._merge, group=group, statement=statement, part=part, scope=scope))
+        for part in _all_parts(_groups(free)):
+            work(partial(self._write_edges, part=part))
+        for part in waiting:
+            work(partial(self._merge, part=part, scope=scope))
         work(partial(self._publish, late=late, waiting=waiting, scope=scope))
 
     def _write_nodes(self, tx: Transaction, statement: str, rows: list[Any]) -> None:
         claim(tx, self.graph, self.address)
-        self._run(tx, statement, rows)
+        self._run(tx, statement, rows=rows).consume()
 
-    def _write_edges(self, tx: Transaction, group: _Group, statement: str, part: list[Any]) -> None:
+    def _write_edges(self, tx: Transaction, part: _Part) -> None:
         claim(tx, self.graph, self.address)
-        self._merge(tx, group, statement, part, self.graph)
+        self._merge(tx, part, self.graph)
 
     def _unstage(self, work: Callable[[Callable[[Transaction], Any]], Any], edges: list[Edge], scope: str) -> None:
         """Removes what other loads of these cohorts left when they were killed."""
         wanted = {
             "cohorts": sorted({str(edge.properties["cohort"]) for edge in edges}),
-            "prefix": text.staged(self.graph, ""),
             "scope": scope,
             "most": BATCH,
         }
@@ -167,24 +192,27 @@ class Writing:
         deleted: int = self._run(tx, statement, **wanted).single()["deleted"]
         return deleted
 
-    def _publish(self, tx: Transaction, late: list[Edge], waiting: list[_Group], scope: str) -> None:
+    def _publish(self, tx: Transaction, late: list[Edge], waiting: list[_Part], scope: str) -> None:
         """The last transaction: the old cohort out, the new one in."""
         claim(tx, self.graph, self.address)
         if self.replace:
             drop(tx, self.graph, self.replace)
+        known = set().union(*self._found(tx))
         shown, hidden = self._cohorts(tx)
         for scoped, groups in self._scoped(late, shown, hidden):
-            for group in groups:
-                for statement, part in group.parts():
-                    self._merge(tx, group, statement, part, scoped)
+            for part in _all_parts(groups):
+                self._merge(tx, part, scoped)
         expected: dict[tuple[str, str], int] = defaultdict(int)
-        for group in waiting:
-            expected[group.kind, group.start] += len(group.edges)
+        cohorts = set[object]()
+        for part in waiting:
+            expected[part.group.kind, part.group.start] += part.edges
+            cohorts.update(edge.properties["cohort"] for edge in part.group.edges)
         for (kind, start), count in expected.items():
-            self._run(tx, text.outdate(kind, start), scope=scope).consume()
+            if known & cohorts:
+                self._run(tx, text.outdate(kind, start), scope=scope).consume()
             found = self._run(tx, text.publish(kind, start), scope=scope, shown=sorted(shown)).single()["published"]
             if found != count:
-                raise StoreError(
+                raise Overtaken(
                     f"nothing was written to {self.address}: another process loaded the same cohort meanwhile "
                     f"({found} of {count} edges are there); try again",
                     retryable=True,
@@ -192,26 +220,17 @@ class Writing:
 
     # Both
 
-    def _run(self, tx: Transaction, statement: str, rows: list[Any] | None = None, **more: Any) -> Any:
-        given = {"graph": self.graph, "hidden": self.hidden, "scope": self.graph} | more
-        if rows is None:
-            return tx.run(statement, given)
-        return tx.run(statement, {**given, "rows": rows}).consume()
+    def _run(self, tx: Transaction, statement: str, **more: Any) -> Any:
+        return tx.run(statement, {"graph": self.graph, "hidden": self.hidden, "scope": self.graph} | more)
 
-    def _merge(self, tx: Transaction, group: _Group, statement: str, part: list[Any], scope: str) -> None:
+    def _merge(self, tx: Transaction, part: _Part, scope: str) -> None:
         other = self.hidden if scope == self.graph else self.graph
-        given = {
-            "graph": self.graph,
-            "scope": scope,
-            "other": other,
-            "starts": group.starts or self.graph,
-            "rows": part,
-        }
-        written = tx.run(statement, given).single()["written"]
-        if written != len(part):
-            raise StoreError(
-                f"{self.address} was not written: {written} of {len(part)} edges {group.kind} found their nodes, "
-                "which another process may have removed; load it again",
+        starts = part.group.starts or self.graph
+        found = self._run(tx, part.statement, starts=starts, scope=scope, other=other, rows=part.rows)
+        if (written := found.single()["written"]) != part.edges:
+            raise Overtaken(
+                f"{self.address} was not written: {written} of {part.edges} edges {part.group.kind} found their nodes, "
+                "which another process may have removed; try again",
                 retryable=True,
             )
 
@@ -235,22 +254,28 @@ class Writing:
                 for row in self._run(tx, text.missing_nodes(label), keys=part):
                     raise loose(keys[row["key"]], (label, row["key"]), self.address)
 
-    def _cohorts(self, tx: Transaction) -> tuple[set[str], set[str]]:
-        """Cohort nodes, and stand-ins for those that only edges speak of. The names that may be seen, and the others."""
-        shown, hidden = set[str](), set[str]()
+    def _found(self, tx: Transaction) -> tuple[set[str], set[str]]:
+        """The cohorts that may be seen, and the others, stand-ins included; the graph has edges of no other cohort."""
         found = self._run(
             tx,
             f"MATCH (c:{_COHORT}) WHERE c._graph IN [$graph, $hidden] AND c.id IS NOT NULL "
             "RETURN c.id AS key, c._graph = $graph AS shown",
         )
+        shown, hidden = set[str](), set[str]()
         for row in found:
             (shown if row["shown"] else hidden).add(row["key"])
+        return shown, hidden
+
+    def _cohorts(self, tx: Transaction) -> tuple[set[str], set[str]]:
+        """Cohort nodes, and stand-ins for those that only edges speak of. The names that may be seen, and the others."""
+        shown, hidden = self._found(tx)
         for node in self.cohorts:
             self._cohort(tx, node, shown, hidden)
-        needed = {e.start[1] for e in self.batch.edges if e.start[0] == _COHORT} - shown - hidden
-        if needed:
+        needed = {edge.start[1] for edge in self.batch.edges if edge.start[0] == _COHORT}
+        needed |= {str(edge.properties["cohort"]) for edge in self.batch.edges if edge.properties.get("cohort")}
+        if needed := needed - shown - hidden:
             rows = [[key, True] for key in sorted(needed)]
-            self._run(tx, text.merge_nodes(_COHORT, ("_placeholder",)), rows, scope=self.hidden)
+            self._run(tx, text.merge_nodes(_COHORT, ("_placeholder",)), scope=self.hidden, rows=rows).consume()
         return shown, hidden | needed
 
     def _cohort(self, tx: Transaction, node: Node, shown: set[str], hidden: set[str]) -> None:
@@ -265,8 +290,8 @@ class Writing:
         (shown if seen else hidden).add(node.key)
         (hidden if seen else shown).discard(node.key)
         for statement, rows in _node_rows(_COHORT, [node]):
-            self._run(tx, statement, rows, scope=scope)
-        if was != seen:
+            self._run(tx, statement, rows=rows, scope=scope).consume()
+        if was is not None and was != seen:
             for statement in text.show_owned(seen=seen):
                 self._run(tx, statement, cohort=node.key, shown=sorted(shown)).consume()
 
@@ -294,6 +319,23 @@ def _node_rows(label: str, nodes: list[Node]) -> Iterator[tuple[str, list[Any]]]
     names = _names(node.properties for node in nodes)
     for part in _parts([node.key, *map(node.properties.get, names)] for node in nodes):
         yield text.merge_nodes(label, names), part
+
+
+def _all_parts(groups: Iterable[_Group]) -> Iterator[_Part]:
+    for group in groups:
+        yield from group.parts()
+
+
+def _digest(parts: list[_Part]) -> str:
+    """Names a load by what it writes, so that the same load goes on with what it left, and no other takes it.
+
+    `marshal` in its second version writes the same values as the same bytes, thirty times as fast as JSON; they are not kept.
+    """
+    digest = hashlib.blake2b(digest_size=5)
+    for part in parts:
+        digest.update(part.statement.encode())
+        digest.update(marshal.dumps(part.rows, 2))
+    return digest.hexdigest()
 
 
 def _names(properties: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -216,6 +216,22 @@ def test_a_commit_whose_answer_is_lost_is_done_once(graph: Neo4jStore, neo4j_ser
     assert graph.read() == GRAPH
 
 
+def test_whichever_commit_of_a_load_in_parts_is_lost_the_graph_is_the_same(
+    graph: Neo4jStore, neo4j_server: Neo4jServer, small_parts: None
+) -> None:
+    graph.write([*FACTS, *cohort("one", 0)])
+    with BoltProxy(neo4j_server.uri) as proxy:
+        through = Neo4jStore(dataclasses.replace(graph.address, uri=proxy.uri), neo4j_server.password)
+        for number in range(1, 30):
+            proxy.cut_commits(after=number)
+            through.write([*FACTS, *cohort("one", number)], replace="one")
+            assert graph.read(private=True) == GraphElements.of([*FACTS, *cohort("one", number)])
+            if not proxy.commits_cut:  # there were no more to cut
+                break
+        through.close()
+    assert 5 < number < 29
+
+
 def test_commits_that_are_lost_again_and_again_end_in_an_error_to_try_again(
     graph: Neo4jStore, neo4j_server: Neo4jServer
 ) -> None:
