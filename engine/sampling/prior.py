@@ -72,12 +72,17 @@ def build(pack: Pack, events: Sequence[str], features: Sequence[str], estimated:
             prior.set(cui, f"after:stage:{stage}", ratio, course.source)
     _stages(prior)
     _death(prior)
+    shares = {f"{row.axis}:{row.value}": row.share for row in pack.demographics}
     for modifier in pack.modifiers:
         if modifier.outcome != pack.diagnosis:
             ratio, se = log_hazard_ratio(modifier)
             known = ":" in modifier.exposure and not modifier.exposure.startswith("stage:")
             feature = modifier.exposure if known else f"after:{modifier.exposure}"
             prior.set(modifier.outcome, feature, ratio, modifier.source, se if se is not None else _DEATH_SD)
+            if modifier.exposure in shares and modifier.outcome in prior.courses:  # a published share is of everybody
+                prior.mean[prior.row[modifier.outcome], prior.column["intercept"]] -= math.log1p(
+                    shares[modifier.exposure] * math.expm1(ratio)
+                )
     return prior
 
 
