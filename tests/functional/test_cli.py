@@ -243,3 +243,23 @@ def test_secrets_never_show(tmp_path):
     assert done.returncode in {3, 4}
     kept = "".join(path.read_text(encoding="utf-8") for path in tmp_path.rglob("*") if path.is_file())
     assert secret not in done.stdout + done.stderr + kept
+
+
+def test_graph_copy_is_the_identity_and_drop_asks_first(tmp_path):
+    assert dualalign("load", "facts", "--graph", "a.graph", cwd=tmp_path).returncode == 0
+    dry = json.loads(dualalign("graph", "copy", "a.graph", "b.graph", "--dry-run", "--json", cwd=tmp_path).stdout)
+    assert not dry["written"]
+    assert not (tmp_path / "b.graph").exists()
+    copied = json.loads(dualalign("graph", "copy", "a.graph", "b.graph", "--json", cwd=tmp_path).stdout)
+    assert copied["written"]
+    found = json.loads(dualalign("graph", "info", "b.graph", "--json", cwd=tmp_path).stdout)
+    assert found["fingerprint"] == copied["fingerprint"]
+    one_sentence(dualalign("graph", "drop", "b.graph", stdin="", cwd=tmp_path), 2, "say --yes")
+    one_sentence(dualalign("graph", "drop", "b.graph", "--cohort", "x", "--yes", cwd=tmp_path), 2, "no cohort 'x'")
+    (tmp_path / "notes.txt").write_text("not a graph")
+    one_sentence(dualalign("graph", "drop", "notes.txt", "--yes", cwd=tmp_path), 2, "not a graph of DualAlign")
+    assert (tmp_path / "notes.txt").exists()
+    assert dualalign("graph", "drop", "b.graph", "--yes", cwd=tmp_path).returncode == 0
+    assert not (tmp_path / "b.graph").exists()
+    one_sentence(dualalign("graph", "copy", "b.graph", "c.graph", cwd=tmp_path), 3, "there is no graph at b.graph")
+    assert not (tmp_path / "c.graph").exists()
