@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ontology.context_rules import CLOSE, CONCEPT, GAP, OPEN, UNKNOWN
@@ -21,14 +21,17 @@ Reached = tuple[tuple[str, int, int], ...]
 
 _REMEMBERED = 32_768
 _GAP = 4
+_ENDS = ""  # no token is empty
 
 
 class ContextPass:
     """One pass of ConText, with the cues of one part of the rules.
 
-    What no cue of the part names is `_` to it, so the vocabulary stays closed whatever the text, and sentences of one
-    shape are read once. A sentence that holds no acting cue's rarest token is not read at all: nothing could reach its
-    concepts (`skip=False` reads every sentence; the answers are the same).
+    medspaCy's rules, modifiers and graph decide what a cue reaches; where the cues stand, a trie over tokens finds, since
+    spaCy's matchers take ten times as long for cues with gaps and half a minute to be made (the answers are the same: a test compares
+    them with medspaCy's own component). What no cue of the part names is `_` to it, so the vocabulary stays closed whatever
+    the text, and sentences of one shape are read once. A sentence in which no acting cue stands is not given to medspaCy:
+    nothing could reach its concepts (`skip=False` gives it every sentence; the answers are the same).
     """
 
     def __init__(
@@ -36,60 +39,104 @@ class ContextPass:
     ) -> None:
         with warnings.catch_warnings():  # medspaCy silences every warning of the process when it is imported
             warnings.simplefilter("ignore")  # what spaCy's imports deprecate is not for our users
-            import spacy
-            from medspacy.context import ConText, ConTextRule
-        from spacy.tokens import Doc, Span
+            from medspacy.common.util import prune_overlapping_matches
+            from medspacy.context import ConTextGraph, ConTextModifier, ConTextRule
+            from spacy.tokens import Doc, Span
+            from spacy.vocab import Vocab
 
-        self._doc, self._span, self._rule = Doc, Span, ConTextRule
-        self._nlp = spacy.blank("en")
-        self._nlp.tokenizer = self._tokenised
+        self._doc, self._span, self._vocab = Doc, Span, Vocab()
+        self._graph, self._modifier, self._longest = ConTextGraph, ConTextModifier, prune_overlapping_matches
+        self._cues = tuple(cues)
+        self._rule = lru_cache(maxsize=None)(partial(_rule, ConTextRule))
         vocabulary = {token for cue in cues for token in cue.tokens}
-        self._tokens = {token: token for token in vocabulary} | {
-            one: kind for one, kind in folded.items() if kind in vocabulary
-        }
+        self._tokens = {token: token for token in vocabulary}
+        self._tokens |= {one: kind for one, kind in folded.items() if kind in vocabulary}
         self._tokens |= {CONCEPT: CONCEPT, OPEN: OPEN, CLOSE: CLOSE}
-        self._gap = {"ORTH": {"NOT_IN": sorted(gap_ends | {folded.get(one, one) for one in gap_ends})}, "OP": "?"}
-        self._component = ConText(self._nlp, rules=None, span_attrs=None, prune_on_target_overlap=True)
-        first, *others = cues
-        self._component.add([self._compiled(first, pattern=True), *map(self._compiled, others)])
+        self._trie = _Trie(self._cues, gap_ends | {folded.get(one, one) for one in gap_ends})
         self._triggers = _triggers(cues) if skip else None
+        self._skip = skip
         self._read = lru_cache(maxsize=_REMEMBERED)(self._reaching)
 
     def __call__(self, tokens: Sequence[str]) -> tuple[Reached, ...] | None:
         """The cues that reach each `@` of `tokens`, in order; None where there are none at all."""
-        known = self._tokens
-        shape = tuple([known.get(token, UNKNOWN) for token in tokens])
+        shape = self.simplified(tokens)
         if self._triggers is not None and self._triggers.isdisjoint(shape):
             return None
         return self._read(shape)
 
-    def _tokenised(self, text: str) -> Any:
-        words = text.split(" ")
-        return self._doc(self._nlp.vocab, words=words, spaces=[True] * len(words))
+    def simplified(self, tokens: Sequence[str]) -> tuple[str, ...]:
+        """The tokens as this pass sees them: what no cue of it names is `_`."""
+        known = self._tokens
+        return tuple([known.get(token, UNKNOWN) for token in tokens])
 
-    def _compiled(self, cue: Cue, *, pattern: bool = False) -> Any:
-        """The cue for medspaCy; one of a component has a pattern, since spaCy warns at each call of a matcher with none."""
-        steps: list[dict[str, Any]] = []
-        for token in cue.tokens:
-            steps += [self._gap] * _GAP if token == GAP else [{"ORTH": token}]
-        return self._rule(
-            " ".join(cue.tokens),
-            cue.category,
-            pattern=steps if pattern or GAP in cue.tokens else None,
-            direction=cue.direction.upper(),
-            max_scope=cue.scope,
-            terminated_by=set(cue.until) or None,
-        )
-
-    def _reaching(self, shape: tuple[str, ...]) -> tuple[Reached, ...]:
-        doc = self._doc(self._nlp.vocab, words=shape, sent_starts=[True] + [False] * (len(shape) - 1))
+    def _reaching(self, shape: tuple[str, ...]) -> tuple[Reached, ...] | None:
+        matches = self._longest(self._trie.find(shape))
+        if self._skip and all(self._cues[number].direction == "pseudo" for number, _, _ in matches):
+            return None
+        doc = self._doc(self._vocab, words=shape, sent_starts=[True] + [False] * (len(shape) - 1))
         places = [index for index, token in enumerate(shape) if token == CONCEPT]
-        doc.ents = [self._span(doc, place, place + 1, label="CONCEPT") for place in places]
-        self._component(doc)
+        graph = self._graph(
+            targets=[self._span(doc, place, place + 1, label="CONCEPT") for place in places],
+            modifiers=[
+                self._modifier(self._rule(self._cues[number]), first, end, doc) for number, first, end in matches
+            ],
+            prune_on_modifier_overlap=True,
+        )
+        graph.update_scopes()
+        graph.apply_modifiers()
         found: dict[int, list[tuple[str, int, int]]] = {place: [] for place in places}
-        for target, modifier in doc._.context_graph.edges:
+        for target, modifier in graph.edges:
             found[target.start].append((modifier.category, *modifier.modifier_span))
         return tuple(tuple(found[place]) for place in places)
+
+
+def _rule(make: Any, cue: Cue) -> Any:
+    """The cue as medspaCy's."""
+    return make(
+        " ".join(cue.tokens),
+        cue.category,
+        direction=cue.direction.upper(),
+        max_scope=cue.scope,
+        terminated_by=set(cue.until) or None,
+    )
+
+
+class _Trie:
+    """Where cues stand in a sentence; cost: tokens times the few ways that their gaps leave open."""
+
+    def __init__(self, cues: Sequence[Cue], gap_ends: frozenset[str]) -> None:
+        self._root: dict[str, Any] = {}
+        self._gap_ends = gap_ends
+        for number, cue in enumerate(cues):
+            node = self._root
+            for token in cue.tokens:
+                node = node.setdefault(token, {})
+            node.setdefault(_ENDS, number)
+
+    def find(self, shape: Sequence[str]) -> list[tuple[int, int, int]]:
+        """Number of the cue, start and end, of every match; those of one range in the order of the cues."""
+        found: set[tuple[int, int, int]] = set()
+        for start, token in enumerate(shape):
+            node = self._root.get(token)
+            if node is not None:
+                self._walk(node, shape, start, start + 1, found)
+        return sorted(found)
+
+    def _walk(
+        self, node: dict[str, Any], shape: Sequence[str], start: int, at: int, found: set[tuple[int, int, int]]
+    ) -> None:
+        if _ENDS in node:
+            found.add((node[_ENDS], start, at))
+        gap = node.get(GAP)
+        if gap is not None:
+            for after in range(at, min(at + _GAP, len(shape)) + 1):
+                self._walk(gap, shape, start, after, found)
+                if after == len(shape) or shape[after] in self._gap_ends:
+                    break
+        if at < len(shape):
+            following = node.get(shape[at])
+            if following is not None:
+                self._walk(following, shape, start, at + 1, found)
 
 
 def _triggers(cues: Sequence[Cue]) -> frozenset[str]:

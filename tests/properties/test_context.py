@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ontology.context import Context, sentences
-from ontology.context_rules import CONCEPT, GAP, PARTS, read_rules
+from ontology.context_passes import ContextPass
+from ontology.context_rules import CLOSE, CONCEPT, GAP, OPEN, PARTS, UNKNOWN, read_rules
 from ontology.qualifiers import read_qualifiers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RULES = read_rules()
 WORDS = sorted(word for word in RULES.words if word.isprintable() and " " not in word)
@@ -48,3 +54,56 @@ def test_every_acting_cue_holds_a_token_that_stops_the_skipping(contexts: tuple[
         for cue in (cue for cue in RULES.cues if cue.part == part and cue.direction != "pseudo"):
             tokens = [one_token for one_token in cue.tokens if one_token != GAP]
             assert one([*tokens, CONCEPT]) is not None, cue
+
+
+@pytest.fixture(scope="module")
+def component() -> tuple[ContextPass, Callable[[list[str]], list[set[tuple[str, int, int]]]]]:
+    """One of our passes, and medspaCy's own component with the same cues (some of them: spaCy takes long to compile all)."""
+    import spacy
+    from medspacy.context import ConText, ConTextRule
+    from spacy.tokens import Doc, Span
+
+    some = [cue for cue in RULES.cues if cue.part == "assertion"]
+    cues = [cue for number, cue in enumerate(some) if number % 12 == 0 or len(cue.tokens) == 1]
+    ends = RULES.gap_ends | {RULES.folded["assertion"].get(one, one) for one in RULES.gap_ends}
+    gap = {"ORTH": {"NOT_IN": sorted(ends)}, "OP": "?"}
+    nlp = spacy.blank("en")
+    context = ConText(nlp, rules=None, span_attrs=None, prune_on_target_overlap=True)
+    for cue in cues:
+        pattern = [step for token in cue.tokens for step in ([gap] * 4 if token == GAP else [{"ORTH": token}])]
+        context.add(
+            ConTextRule(
+                " ".join(cue.tokens),
+                cue.category,
+                pattern=pattern,
+                direction=cue.direction.upper(),
+                max_scope=cue.scope,
+                terminated_by=set(cue.until) or None,
+            )
+        )
+
+    def read(tokens: list[str]) -> list[set[tuple[str, int, int]]]:
+        doc = Doc(nlp.vocab, words=tokens, sent_starts=[True] + [False] * (len(tokens) - 1))
+        places = [at for at, token in enumerate(tokens) if token == CONCEPT]
+        doc.ents = [Span(doc, at, at + 1, label="CONCEPT") for at in places]
+        found: dict[int, set[tuple[str, int, int]]] = {at: set() for at in places}
+        for target, modifier in context(doc)._.context_graph.edges:
+            found[target.start].add((modifier.category, *modifier.modifier_span))
+        return [found[at] for at in places]
+
+    return ContextPass(cues, RULES.folded["assertion"], RULES.gap_ends), read
+
+
+SHAPES = sorted({token for cue in RULES.cues if cue.part == "assertion" for token in cue.tokens} - {GAP, OPEN, CLOSE})
+
+
+@settings(max_examples=200, deadline=None)
+@given(tokens=st.lists(st.sampled_from(SHAPES) | st.just(CONCEPT) | st.just(UNKNOWN), min_size=1, max_size=25))
+def test_a_pass_reaches_what_medspacys_component_reaches(
+    component: tuple[ContextPass, Callable[[list[str]], list[set[tuple[str, int, int]]]]], tokens: list[str]
+) -> None:
+    ours, theirs = component
+    shape = [OPEN, *(ours.simplified(tokens)), CONCEPT, CLOSE]
+    expected = theirs(shape)
+    found = ours(shape) or ((),) * len(expected)
+    assert [{(category, *place) for category, *place in one} for one in found] == expected
