@@ -330,7 +330,9 @@ class TrajectoryGraph:
             "graph": self.name,
             "pack": f"{self.pack.id} {self.pack.version}",
             "fingerprint": self.fingerprint,
-            "persons": sum(_whole(node.properties.get("persons", 0)) for node in cohorts),
+            "persons": sum(
+                _whole(node.properties.get("persons", 0)) for node in cohorts if not node.properties.get("members")
+            ),
             "cohorts": [{"id": node.key, **node.properties, "fitted_from": self._basis(node.key)} for node in cohorts],
             "nodes": dict(sorted(Counter(node.label for node in self.elements.nodes).items())),
             "edges": dict(sorted(Counter(edge.type for edge in self.elements.edges).items())),

@@ -12,6 +12,7 @@ from graph_loaders.schema import END, GAP_BINS_DAYS, START, EdgeType, NodeType
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from graph_loaders.contribution import Bounds
     from graph_loaders.trajectory import Trajectory
     from ontology.concept import Cui
 
@@ -43,17 +44,19 @@ def aggregate(
     source: str = "",
     pack: str = "",
     names: Mapping[Cui, str] | None = None,
+    bounds: Bounds | None = None,
 ) -> GraphElements:
     """Counts of one cohort: `(a)-[:PRECEDES]->(b)` for every ordered pair of `events`, from Start and to End.
 
     `persons`: b was first seen at a later visit than a. `person_years`: time at risk, with a and without b, whether or not b
     came. `same_visit`: both first seen at one visit, on the edge in each direction; from Start: there at entry, so
     without a date. To End: persons whose last onset was a (or who had none). Counts of two cohorts add up.
+    `bounds`: what each person is held to, for noise to be measured against later; the Cohort keeps them.
     `names`: of concepts that the pack does not have; their nodes are made. One pass; memory in pairs of events.
     """
     pairs: _Pairs = {}
     persons, years = 0, 0.0
-    for trajectory in trajectories:
+    for trajectory in bounds.each(trajectories) if bounds else trajectories:
         persons += 1
         years += trajectory.exit_age - trajectory.entry_age
         _count(trajectory, events, pairs)
@@ -64,7 +67,10 @@ def aggregate(
         "source": source,
         "persons": persons,
         "person_years": round(years, 4),
+        "looked_for": [str(event) for event in events],
     }
+    if bounds:
+        properties |= {"most_onsets": bounds.most_onsets, "most_years": float(bounds.most_years)}
     node = Node(NodeType.COHORT, cohort, {**properties, "min_cell": 0, "pack": pack})
     return GraphElements.of([*concepts, *edges, node])
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from graph_loaders.contribution import Bounds
     from graph_loaders.stores.address import ServerAddress
     from graph_loaders.trajectory import Trajectory
     from ontology.pack import Pack
@@ -95,11 +96,13 @@ def load_table(
     graph: str | Path | ServerAddress,
     *,
     cohort: str | None = None,
+    bounds: Bounds | None = None,
     password: str = "",
     dry_run: bool = False,
 ) -> LoadReport:
     """Loads a table of visits as one cohort, with the pack's facts beside it; only aggregates are kept, no person.
 
+    `bounds`: the most of a person that is counted; a release with noise needs it.
     Loading the same cohort again replaces it. ConfigError lists every mistake of the mapping; rows that cannot be used are in the report.
     """
     from graph_loaders.aggregate import aggregate
@@ -118,9 +121,16 @@ def load_table(
     needs = {event: needed for event, needed in pairs if event in events and needed in events} | chosen.requires
 
     with Estimator(pack, events, needs) as estimator:
-        people = estimator.watch(trajectories(table.read(path, chosen, issues), tally))
+        read = trajectories(table.read(path, chosen, issues), tally)
+        people = estimator.watch(bounds.each(read) if bounds else read)
         counts = aggregate(
-            _counted(people, begun), name, events, source=chosen.source, pack=pack.fingerprint, names=new
+            _counted(people, begun),
+            name,
+            events,
+            source=chosen.source,
+            pack=pack.fingerprint,
+            names=new,
+            bounds=bounds,
         )
         persons = estimator.panel.persons
         if not persons:

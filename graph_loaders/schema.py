@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graph_loaders.elements import Edge, Node, misfit
 from ontology.issue import Issue, Severity
@@ -38,6 +38,9 @@ class NodeType(StrEnum):
     CATEGORY = "Category"  # key: label:neuropsychiatric
     STAGE = "Stage"  # key: stage:mild
     COHORT = "Cohort"  # key: the cohort's id; written last
+    LEDGER = (
+        "Ledger"  # key: ledger:COHORT; what was released of a cohort so far; outlives the cohort's being loaded again
+    )
     START = "Start"  # one, key: start
     DEATH = "Death"  # one, key: death
     END = "End"  # one, key: end (censoring)
@@ -56,6 +59,9 @@ class EdgeType(StrEnum):
         "ESTIMATES"  # cohort -> concept or death: fitted coefficients with their information; key: the cohort's id
     )
     OBSERVED = "OBSERVED"  # cohort -> concept or death: events and person-years by cell; key: the cohort's id
+    POOLED = (
+        "POOLED"  # merged cohort -> concept or death: coefficients pooled over cohorts, how they differ, cells added up
+    )
     EXPOSED = "EXPOSED"  # risk factor -> demographic: how common; key: the row's id
 
 
@@ -96,10 +102,25 @@ NODES: dict[NodeType, Shape] = {
             "person_years": "float",
             "min_cell": "int",
             "epsilon": "float",
+            "delta": "float",
+            "released": "str",  # how: suppression or differential privacy; absent: as it was loaded
+            "mechanism": "str",
+            "looked_for": "list[str]",  # events, seen or not
+            "most_onsets": "int",  # contribution of a person to what is counted, enforced when loaded
+            "most_years": "float",
+            "members": "list[str]",  # of a merged cohort: those it adds up
             "loaded": "str",
             "fingerprint": "str",
             "pack": "str",
             "private": "bool",
+        }
+    ),
+    _N.LEDGER: Shape(
+        {
+            "cohort": "str",
+            "epsilon_total": "float",  # the budget for all releases of the cohort
+            "delta_total": "float",
+            "entries": "list[str]",  # a JSON object a release: when, mechanism, epsilon, delta, persons, min_cell, fingerprint
         }
     ),
     _N.START: Shape({"name": "str"}),
@@ -114,7 +135,9 @@ EDGES: dict[EdgeType, Shape] = {
             "persons": "int",
             "person_years": "float",
             "same_visit": "int",
-            "gap_days": "list[int]",  # counts over GAP_BINS_DAYS
+            "gap_days": "list[int]",  # counts over GAP_BINS_DAYS, or over the bins of gap_bins
+            "gap_bins": "list[int]",  # left edges in days, some of GAP_BINS_DAYS: bins pooled by a release
+            "cohorts": "int",  # merged: cohorts with this edge
             "log_ratio": "float",
             "se": "float",
             "source": "str",
@@ -161,6 +184,24 @@ EDGES: dict[EdgeType, Shape] = {
             "cohort": "str",
             "events_by_cell": "list[int]",  # AGE_BANDS x sex (not male, male) x onsets so far (0 to 6 or more)
             "years_by_cell": "list[float]",
+            "cell_groups": "list[int]",  # pooled by a release: the group of each cell; a group's sums stand in its middle cell
+        },
+        (_N.COHORT,),
+        _EVENTS,
+    ),
+    _E.POOLED: Shape(
+        {
+            "cohort": "str",
+            "features": "list[str]",
+            "coefficients": "list[float]",  # inverse variance, fixed effect
+            "se": "list[float]",
+            "cohorts": "list[int]",  # that estimate the feature
+            "q": "list[float]",  # Cochran's
+            "i2": "list[float]",
+            "tau": "list[float]",
+            "events_by_cell": "list[int]",
+            "years_by_cell": "list[float]",
+            "cell_groups": "list[int]",
         },
         (_N.COHORT,),
         _EVENTS,
@@ -170,11 +211,14 @@ EDGES: dict[EdgeType, Shape] = {
 
 
 _LENGTHS: dict[tuple[str, str], int] = {
-    (_E.PRECEDES, "gap_days"): len(GAP_BINS_DAYS),
     (_E.ESTIMATES, "events_by_age"): len(AGE_BANDS),
     (_E.ESTIMATES, "years_by_age"): len(AGE_BANDS),
     (_E.OBSERVED, "events_by_cell"): len(AGE_BANDS) * 14,
     (_E.OBSERVED, "years_by_cell"): len(AGE_BANDS) * 14,
+    (_E.OBSERVED, "cell_groups"): len(AGE_BANDS) * 14,
+    (_E.POOLED, "events_by_cell"): len(AGE_BANDS) * 14,
+    (_E.POOLED, "years_by_cell"): len(AGE_BANDS) * 14,
+    (_E.POOLED, "cell_groups"): len(AGE_BANDS) * 14,
 }
 """Lists with one value a bin."""
 
@@ -212,6 +256,8 @@ def _check(element: Node | Edge) -> Iterator[Issue]:
         message = f"the schema has no {kind} {name!r}"
         yield Issue(Severity.ERROR, f"unknown-{kind}", message, place(element), _nearest(name, known))
         return
+    if isinstance(element, Edge) and name == EdgeType.PRECEDES and "gap_days" in element.properties:
+        yield from _check_gaps(element)
     texts = (element.key,) if isinstance(element, Node) else (element.key, element.start[1], element.end[1])
     if isinstance(element, Node) and not element.key:
         yield Issue(Severity.ERROR, "empty-key", f"a {name} needs a key", place(element))
@@ -225,6 +271,17 @@ def _check(element: Node | Edge) -> Iterator[Issue]:
     for key, value in element.properties.items():
         if not _plainly(value, shape.properties.get(key)):
             yield from _check_property(name, shape, key, value, place(element))
+
+
+def _check_gaps(edge: Edge) -> Iterator[Issue]:
+    gaps: object = edge.properties["gap_days"]
+    bins: Any = edge.properties.get("gap_bins", list(GAP_BINS_DAYS))
+    if isinstance(gaps, list) and isinstance(bins, list):
+        if len(gaps) != len(bins):
+            yield Issue(Severity.ERROR, "bad-length", f"gap_days has {len(gaps)} values, not {len(bins)}", place(edge))
+        if bins[:1] != [0] or bins != sorted(set(bins) & set(GAP_BINS_DAYS)):
+            hint = f"0 and more of {', '.join(map(str, GAP_BINS_DAYS))}"
+            yield Issue(Severity.ERROR, "bad-bins", f"gap_bins is {bins!r:.60}", place(edge), hint)
 
 
 _SHAPES: dict[bool, dict[str, Shape]] = {  # by the text of labels and types

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,15 @@ from ontology.issue import Issue, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from graph_loaders.elements import Edge, GraphElements
+    from graph_loaders.elements import Edge, GraphElements, Node
 
 __all__ = ["verify"]
 
+_LISTED = ("gap_days", "events_by_age", "years_by_age", "events_by_cell", "years_by_cell")
 _COUNTS = ("persons", "person_years", "same_visit", "events")
+_PAIR = 2
+"""Persons of the smallest cell that hides anybody."""
+
 _ACYCLIC = (EdgeType.IS_A, EdgeType.REQUIRES)
 
 
@@ -24,7 +29,9 @@ def verify(elements: GraphElements) -> tuple[Issue, ...]:
 
     Keys are unique across labels; edges have their nodes; `IS_A` and `REQUIRES` have no circle; counts are not
     negative; an edge counts no more persons than its cohort, and no more gaps than persons; an estimate has one
-    coefficient a feature and a symmetric information matrix whose diagonal is not negative.
+    coefficient a feature and a symmetric information matrix whose diagonal is not negative. What is cited has a source.
+    A cohort released by suppression shows no count below its least cell; one with noise says epsilon, delta and mechanism;
+    a merged one adds up members that are there; a ledger has not spent more than its budget.
 
     >>> from graph_loaders.elements import GraphElements, Node
     >>> [str(i) for i in verify(GraphElements.of([Node("Stage", "death"), Node("Death", "death")]))]
@@ -40,6 +47,8 @@ def verify(elements: GraphElements) -> tuple[Issue, ...]:
         *_nodes(elements),
         *(i for edge in elements.edges for i in _edge(edge, persons)),
         *_loose(elements),
+        *(i for edge in elements.edges for i in _source(edge)),
+        *_releases(elements),
         *issues,
     )
 
@@ -58,7 +67,7 @@ def _nodes(elements: GraphElements) -> Iterator[Issue]:
 
 
 def _counts(properties: Mapping[str, Any], where: str) -> Iterator[Issue]:
-    for name in (*_COUNTS, "gap_days", "events_by_age", "years_by_age"):
+    for name in (*_COUNTS, *_LISTED):
         value = properties.get(name, 0)
         values = value if isinstance(value, list) else [value]
         if any(v < 0 for v in values):
@@ -127,3 +136,67 @@ def _circles(elements: GraphElements, kind: EdgeType) -> list[Issue]:
         return []
     names = ", ".join(key for _, key in left[:5])
     return [_error("circle", f"{kind} goes in a circle among {len(left)} nodes: {names}", " ".join(left[0]))]
+
+
+def _source(edge: Edge) -> Iterator[Issue]:
+    if edge.properties.get("basis") == "cited" and not edge.properties.get("source"):
+        yield _error("no-source", "what is cited needs a source", place(edge))
+    elif edge.type in {EdgeType.MODIFIES, EdgeType.EXPOSED} and not edge.properties.get("source"):
+        yield _error("no-source", f"{edge.type} is published and needs a source", place(edge))
+
+
+def _releases(elements: GraphElements) -> Iterator[Issue]:
+    least: dict[str, int] = {}
+    cohorts = {node.key for node in elements.nodes if node.label == NodeType.COHORT}
+    for node in elements.nodes:
+        if node.label == NodeType.COHORT:
+            yield from _cohort(node, cohorts)
+            if node.properties.get("released") == "suppression":
+                least[node.key] = int(node.properties.get("min_cell", 0))  # type: ignore[arg-type]  # as the schema has it
+        elif node.label == NodeType.LEDGER:
+            yield from _ledger(node)
+    for edge in elements.edges:
+        if (cell := least.get(str(edge.properties.get("cohort")), 0)) > 0:
+            yield from _small(edge, cell)
+
+
+def _cohort(node: Node, cohorts: set[str]) -> Iterator[Issue]:
+    p: Mapping[str, Any] = node.properties
+    released = p.get("released")
+    if released == "suppression":
+        if p.get("min_cell", 0) < _PAIR:
+            yield _error("no-min-cell", "released by suppression, and min_cell is missing", place(node))
+        if 0 < p.get("persons", 0) < p.get("min_cell", 0):
+            yield _error("small-cell", f"{p['persons']} persons, fewer than min_cell", place(node))
+    if released == "differential privacy" and not (
+        p.get("epsilon", 0) > 0 and 0 <= p.get("delta", -1) < 1 and p.get("mechanism")
+    ):
+        yield _error("no-epsilon", "released with noise, and epsilon, delta or mechanism is missing", place(node))
+    if released and p.get("private"):
+        yield _error("private-release", "a cohort that keeps persons cannot have been released", place(node))
+    for lost in sorted(set(p.get("members", [])) - cohorts):
+        yield _error("no-member", f"it adds up {lost}, which is not there", place(node))
+
+
+def _ledger(node: Node) -> Iterator[Issue]:
+    p: Mapping[str, Any] = node.properties
+    try:
+        entries = [json.loads(text) for text in p.get("entries", [])]
+        spent = [sum(float(e.get(name, 0.0)) for e in entries) for name in ("epsilon", "delta")]
+    except (ValueError, AttributeError, TypeError):
+        yield _error("bad-ledger", "an entry is not a JSON object with numbers", place(node))
+        return
+    for name, value in zip(("epsilon", "delta"), spent, strict=True):
+        if value > p.get(f"{name}_total", 0.0) * (1 + 1e-9):
+            yield _error("over-budget", f"{name} {value:g} was spent of {p.get(f'{name}_total', 0.0):g}", place(node))
+
+
+def _small(edge: Edge, least: int) -> Iterator[Issue]:
+    for name in ("persons", "same_visit", "events", "gap_days", "events_by_cell"):
+        value: Any = edge.properties.get(name, 0)
+        found = [v for v in (value if isinstance(value, list) else [value]) if 0 < v < least]
+        if found:
+            yield _error("small-cell", f"{name} shows {found[0]}, below the least cell of {least}", place(edge))
+    for name in ("events_by_age", "years_by_age", "remission"):
+        if name in edge.properties:
+            yield _error("not-released", f"a release by suppression has no {name}", place(edge))

@@ -53,7 +53,7 @@ def next_events(
     spread = _spread(model, cui, asked, n, seed, replicates) if replicates else {}
     counted: defaultdict[str, int] = defaultdict(int)
     for edge in elements.edges:
-        if edge.type == EdgeType.PRECEDES and edge.start[1] == cui:
+        if edge.type == EdgeType.PRECEDES and edge.start[1] == cui and "cohorts" not in edge.properties:  # not merged
             persons = edge.properties.get("persons", 0)
             counted[edge.end[1]] += persons if isinstance(persons, int) else 0
     names = {str(c.cui): c.name for c in model.pack.concepts}
