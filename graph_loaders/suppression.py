@@ -48,7 +48,7 @@ class Suppressed:
     estimates_withheld: int = 0
     features_kept: int = 0
     features_withheld: int = 0
-    cells_pooled: int = 0
+    cell_groups_shown: int = 0
 
 
 def suppress(
@@ -69,7 +69,7 @@ def suppress(
     _fitting(truth, observed)
     shown, small = _protected(truth, least, observed, progress)
     found = Suppressed(small=small, complementary=len(truth.values) - small - len(shown))
-    found.cells_pooled = sum(len(set(_list(e, "cell_groups"))) for e in observed.values())
+    found.cell_groups_shown = sum(len(set(_list(e, "cell_groups"))) for e in observed.values())
     for edge in edges:
         known = ("before", "start", edge.end[1]) in shown or edge.end[1] == "death"
         if edge.type == EdgeType.PRECEDES:

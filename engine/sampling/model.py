@@ -168,10 +168,10 @@ def combine(pack: Pack, elements: GraphElements) -> ProgressionModel:
 def _estimates(elements: GraphElements) -> list[Edge]:
     """What the cohorts tell: what was fitted where the persons are or, where only counts were kept, the count model."""
     fitted = [edge for edge in elements.edges if edge.type == EdgeType.ESTIMATES]
-    told = {edge.start[1] for edge in fitted}
+    told = {(edge.start[1], edge.end[1]) for edge in fitted}
     counted: dict[str, list[Edge]] = {}
     for edge in elements.edges:
-        if edge.type == EdgeType.OBSERVED and edge.start[1] not in told:
+        if edge.type == EdgeType.OBSERVED:
             counted.setdefault(edge.start[1], []).append(edge)
     if not counted:
         return fitted
@@ -180,7 +180,7 @@ def _estimates(elements: GraphElements) -> list[Edge]:
     for edges in counted.values():
         events = [edge.end[1] for edge in edges if edge.end[1] != "death"]
         for edge in edges:
-            if not any(_numbers(edge, "events_by_cell")):
+            if (edge.start[1], edge.end[1]) in told or not any(_numbers(edge, "events_by_cell")):
                 continue
             names, theta, information = fit_counts(edge, events)
             properties: dict[str, Value] = {

@@ -68,7 +68,8 @@ def test_histograms_show_no_small_bin_and_add_up():
         bins, edges = pool_bins(counts, list(range(8)), LEAST)
         assert sum(bins) in {sum(counts), 0}
         assert all(v == 0 or v >= LEAST for v in bins)
-        assert len(bins) == len(edges) and sorted(set(edges)) == edges
+        assert len(bins) == len(edges)
+        assert sorted(set(edges)) == edges
 
 
 def test_time_at_risk_limits_what_pooled_bins_hide():
