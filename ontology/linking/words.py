@@ -111,7 +111,7 @@ def classes(words: Iterable[str]) -> Iterator[tuple[str, int, bool]]:
     """Every way to write `words`, with a number for what is one word, and whether it is one of `words` itself.
 
     >>> [(word, number) for word, number, _ in classes(["tumor", "gait"])]
-    [('tumor', 0), ('tumors', 0), ('tumour', 0), ('gait', 1), ('gaits', 1)]
+    [('tumor', 0), ('tumors', 0), ('tumour', 0), ('tumours', 0), ('gait', 1), ('gaits', 1)]
     """
     parent: dict[str, str] = {}
 
