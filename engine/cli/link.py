@@ -48,6 +48,12 @@ _INTERRUPTED = 130
 )
 @click.option("--encoding", default="utf-8", show_default=True, metavar="NAME", help="Encoding of plain text.")
 @click.option("--exact", is_flag=True, help="Only strings of the catalog and their inflected forms: faster.")
+@click.option(
+    "--model", metavar="NAME", help="A spaCy or scispaCy model whose entities and noun chunks are linked too."
+)
+@click.option(
+    "--no-context", is_flag=True, help="No assertion and informant: all present, all by the clinician; faster."
+)
 @click.option("--types", is_flag=True, help="Label entities by semantic type (TUI) where the catalog has it.")
 @click.option("--skip-bad", is_flag=True, help="Leave out lines that cannot be read; counted, and the exit code is 1.")
 @click.option("--show", is_flag=True, help="Print the texts with their concepts marked, for reading.")
@@ -67,7 +73,12 @@ def command(file: str, jsonl: bool, as_json: bool, show: bool, **asked: Any) -> 
     if show:
         asked["to_format"] = "show"
     vocabulary = Vocabulary(
-        asked.pop("catalog"), asked.pop("pack"), Settings.load().cache, fuzzy=not asked.pop("exact")
+        asked.pop("catalog"),
+        asked.pop("pack"),
+        Settings.load().cache,
+        fuzzy=not asked.pop("exact"),
+        model=asked.pop("model"),
+        context=not asked.pop("no_context"),
     )
     fields = Asked(asked.pop("text_field"), asked.pop("id_field"), asked.pop("keep"), asked.pop("encoding"))
     typed = file == "-" and sys.stdin.isatty()

@@ -22,7 +22,8 @@ __all__ = ["LinkerComponent", "create"]
 class LinkerComponent:
     """Sets `doc.ents` with `kb_id_` and the attributes of `engine.linking.spacy_docs`; all mentions are in `doc.spans[spans_key]`.
 
-    `catalog`, `pack` and `fuzzy` as in `engine.Linker`. `label`: the entity label, or `type` for the concept's semantic type.
+    `catalog`, `pack`, `fuzzy`, `model` and `context` as in `engine.Linker`.
+    `label`: the entity label, or `type` for the concept's semantic type.
     `overwrite_ents`: entities of other components give way where they overlap; the others stay. Pipelines with several
     processes (`nlp.pipe(texts, n_process=2)`) and `nlp.to_disk` work: the catalog is kept by name, never copied.
     """
@@ -31,7 +32,7 @@ class LinkerComponent:
         from engine.linking.linker import Linker
 
         self.name, self._config = name, config
-        self._linker = Linker(config["catalog"], pack=config["pack"], fuzzy=config["fuzzy"])
+        self._linker = Linker(config["catalog"], **{key: config[key] for key in ("pack", "fuzzy", "model", "context")})
         self.catalog = self._linker.catalog
         """The concepts that are looked for."""
         register()
@@ -83,6 +84,8 @@ def _opened(name: str, config: dict[str, Any]) -> LinkerComponent:
         "catalog": None,
         "pack": None,
         "fuzzy": True,
+        "model": None,
+        "context": True,
         "label": "CONCEPT",
         "overwrite_ents": True,
         "spans_key": "concepts",
@@ -94,6 +97,8 @@ def create(
     catalog: str | None,
     pack: str | None,
     fuzzy: bool,
+    model: str | None,
+    context: bool,
     label: str,
     overwrite_ents: bool,
     spans_key: str,
@@ -104,6 +109,8 @@ def create(
         catalog=catalog,
         pack=pack,
         fuzzy=fuzzy,
+        model=model,
+        context=context,
         label=label,
         overwrite_ents=overwrite_ents,
         spans_key=spans_key,

@@ -20,8 +20,9 @@ class Linker:
     """Finds the concepts of a catalog in texts, with assertion and informant.
 
     `catalog`: concepts by CUI, or a name: `hpo`, `pack`, or a file; None: the pack's words over the HPO. `pack`: a folder
-    (default: the shipped one). `fuzzy=False` finds strings of the catalog and their inflected forms only. `cache`: the folder for indexes
-    (default: the user's). Opening takes some seconds.
+    (default: the shipped one). `fuzzy=False` finds strings of the catalog and their inflected forms only. `model`: a spaCy or scispaCy
+    model by name, whose entities and noun chunks are linked as well. `context=False`: everything is present and told by the clinician
+    (faster). `cache`: the folder for indexes (default: the user's). Opening takes some seconds.
 
     >>> from ontology.concept import Concept, parse_cui
     >>> cui = parse_cui("C0085632")
@@ -39,6 +40,8 @@ class Linker:
         pack: str | Path | None = None,
         cache: Path | None = None,
         fuzzy: bool = True,
+        model: str | None = None,
+        context: bool = True,
     ) -> None:
         from engine.settings import Settings
         from ontology.linker import CatalogLinker
@@ -48,7 +51,7 @@ class Linker:
             catalog if isinstance(catalog, Mapping) else open_vocabulary(catalog, pack=pack, cache=where)
         )
         """The concepts that are looked for."""
-        self._linker = CatalogLinker(self.catalog, cache=where, fuzzy=fuzzy)
+        self._linker = CatalogLinker(self.catalog, cache=where, fuzzy=fuzzy, model=model, context=context)
 
     @overload
     def __call__(self, texts: str) -> tuple[Mention, ...]: ...  # type: ignore[overload-overlap] # a str is an iterable of str too

@@ -36,6 +36,8 @@ class Vocabulary:
     pack: str | None = None
     cache: Path | None = None
     fuzzy: bool = True
+    model: str | None = None
+    context: bool = True
 
 
 @dataclass(slots=True)
@@ -146,7 +148,14 @@ class _Work:
     """What is done to a batch, in whatever process: linked, rendered, counted."""
 
     def __init__(self, vocabulary: Vocabulary, format: str, types: bool) -> None:  # noqa: A002 - the word users type
-        self._linker = Linker(vocabulary.catalog, pack=vocabulary.pack, cache=vocabulary.cache, fuzzy=vocabulary.fuzzy)
+        self._linker = Linker(
+            vocabulary.catalog,
+            pack=vocabulary.pack,
+            cache=vocabulary.cache,
+            fuzzy=vocabulary.fuzzy,
+            model=vocabulary.model,
+            context=vocabulary.context,
+        )
         self._render: Rendering = writers.rendering(format, self._linker.catalog, types=types)
 
     def __call__(self, documents: Sequence[Document]) -> _Made:

@@ -97,6 +97,16 @@ def test_a_mistake_is_one_sentence(arguments, part):
     assert done.stdout == b""
 
 
+def test_without_context_everything_is_present_and_told_by_the_clinician(catalog):
+    done = dualalign("link", "--catalog", catalog, "--no-context", stdin=b"Wife denies wandering.\n")
+    (mention,) = json.loads(done.stdout)["mentions"]
+    assert (mention["cui"], mention["assertion"], mention["informant"]) == ("C0233569", "present", "clinician")
+
+
+def test_a_model_that_is_not_installed_is_named_with_the_way_to_get_it(catalog):
+    one_sentence(dualalign("link", "--catalog", catalog, "--model", "en_nothing", stdin=b"x\n"), 2, "pip install")
+
+
 def test_the_input_is_never_replaced(catalog, tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "Apathy."}\n', encoding="utf-8")
