@@ -43,7 +43,7 @@ def main() -> None:
     names: list[str] = []
 
     def read():
-        for patient, events in table.read(asked.path, mapping, []):
+        for patient, events in table.read(asked.path, mapping, Tally()):
             if len(patient.visits) > 1:
                 names.append(patient.id)
                 yield patient, events

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from graph_loaders.elements import Edge, GraphElements, Node, Value
 from graph_loaders.schema import END, GAP_BINS_DAYS, START, EdgeType, NodeType
@@ -19,21 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["aggregate"]
 
 _DAYS = 365.25
-
-
-@dataclass(slots=True)
-class _Pair:
-    persons: int = 0
-    years: float = 0.0
-    same_visit: int = 0
-    gaps: list[int] = field(default_factory=lambda: [0] * len(GAP_BINS_DAYS))
-
-    def add(self, years: float) -> None:
-        self.persons += 1
-        self.gaps[bisect_right(GAP_BINS_DAYS, years * _DAYS) - 1] += 1
-
-
-_Pairs = dict[tuple[tuple[str, str], tuple[str, str]], _Pair]
+_BATCH = 1024
 
 
 def aggregate(
@@ -54,14 +41,13 @@ def aggregate(
     `bounds`: what each person is held to, for noise to be measured against later; the Cohort keeps them.
     `names`: of concepts that the pack does not have; their nodes are made. One pass; memory in pairs of events.
     """
-    pairs: _Pairs = {}
-    persons, years = 0, 0.0
+    counts = _Counts(events)
     for trajectory in bounds.each(trajectories) if bounds else trajectories:
-        persons += 1
-        years += trajectory.exit_age - trajectory.entry_age
-        _count(trajectory, events, pairs)
+        counts.add(trajectory)
+    counts.flush()
     concepts = [Node(NodeType.CONCEPT, cui, {"name": name, "source": cohort}) for cui, name in (names or {}).items()]
-    edges = [_edge(start, end, pair, cohort) for (start, end), pair in pairs.items() if pair.persons or pair.same_visit]
+    edges = counts.edges(cohort)
+    persons, years = counts.persons, counts.years
     properties: dict[str, Value] = {
         "name": cohort,
         "source": source,
@@ -75,46 +61,122 @@ def aggregate(
     return GraphElements.of([*concepts, *edges, node])
 
 
-def _count(trajectory: Trajectory, events: Sequence[Cui], pairs: _Pairs) -> None:
-    begun = {onset.cui: onset.age for onset in trajectory.onsets}
-    at_entry = {onset.cui for onset in trajectory.onsets if onset.after is None}
-    for b in events:
-        from_start = pairs.setdefault((START, _node(b)), _Pair())
-        if b in at_entry:
-            from_start.same_visit += 1
-            continue
-        from_start.years += begun.get(b, trajectory.exit_age) - trajectory.entry_age
-        if b in begun:
-            from_start.add(begun[b] - trajectory.entry_age)
-    for a, age in begun.items():
-        for b in events:
-            if a == b or begun.get(b, age) < age:
+class _Counts:
+    """The counts as arrays: rows are where a pair starts (the events, then Start), columns where it ends (the events, then
+    End). Persons are gathered in batches for a compiled loop.
+    """
+
+    def __init__(self, events: Sequence[Cui]) -> None:
+        size = len(events) + 1
+        self.events, self.persons, self.years = list(events), 0, 0.0
+        self._index = {cui: i for i, cui in enumerate(events)}
+        self._sums = (
+            np.zeros((size, size), np.int64),
+            np.zeros((size, size)),
+            np.zeros((size, size), np.int64),
+            np.zeros((size, size, len(GAP_BINS_DAYS)), np.int64),
+        )
+        self._onset = np.full((_BATCH, len(events)), np.inf)
+        self._begun = np.zeros((_BATCH, len(events)), np.int64)  # events in order of onset
+        self._many = np.zeros(_BATCH, np.int64)
+        self._at_entry = np.zeros((_BATCH, len(events)), np.bool_)
+        self._window = np.zeros((_BATCH, 2))
+        self._used = 0
+
+    def add(self, person: Trajectory) -> None:
+        row = self._used
+        self.persons += 1
+        self.years += person.exit_age - person.entry_age
+        self._window[row] = person.entry_age, person.exit_age
+        many = 0
+        for onset in person.onsets:
+            at = self._index.get(onset.cui)
+            if at is None:
                 continue
-            pair = pairs.setdefault((_node(a), _node(b)), _Pair())
-            if begun.get(b) == age:
-                pair.same_visit += 1
+            self._onset[row, at] = onset.age
+            self._at_entry[row, at] = onset.after is None
+            self._begun[row, many] = at
+            many += 1
+        self._many[row] = many
+        self._used += 1
+        if self._used == _BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._used:
+            used = slice(self._used)
+            count = _compiled()
+            batch = (self._onset, self._begun, self._many, self._at_entry, self._window)
+            count(*(array[used] for array in batch), np.array(GAP_BINS_DAYS[1:], np.float64), *self._sums)
+            self._onset[used], self._at_entry[used], self._used = np.inf, False, 0
+
+    def edges(self, cohort: str) -> list[Edge]:
+        persons, years, same, gaps = self._sums
+        starts, ends = [*map(_node, self.events), START], [*map(_node, self.events), END]
+        return [
+            _edge(
+                starts[a], ends[b], int(persons[a, b]), float(years[a, b]), int(same[a, b]), gaps[a, b].tolist(), cohort
+            )
+            for a, b in np.argwhere((persons > 0) | (same > 0)).tolist()
+        ]
+
+
+@cache
+def _compiled() -> Any:
+    """The loop as machine code; compiled at the first use."""
+    import numba
+
+    return numba.njit(cache=True)(_count)
+
+
+def _count(onset, begun, many, at_entry, window, edges, persons, years, same, gaps):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+    """Adds a batch of persons to the sums."""
+    size = onset.shape[1]
+
+    for i in range(onset.shape[0]):
+        entry, leaves = window[i, 0], window[i, 1]
+        for b in range(size):
+            if at_entry[i, b]:
+                same[size, b] += 1
                 continue
-            pair.years += begun.get(b, trajectory.exit_age) - age
-            if b in begun:
-                pair.add(begun[b] - age)
-    last = trajectory.onsets[-1] if trajectory.onsets else None
-    start, since = (START, trajectory.entry_age) if last is None else (_node(last.cui), last.age)
-    to_end = pairs.setdefault((start, END), _Pair())
-    to_end.years += trajectory.exit_age - since
-    to_end.add(trajectory.exit_age - since)
+            years[size, b] += (leaves if onset[i, b] == np.inf else onset[i, b]) - entry
+            if onset[i, b] < np.inf:
+                persons[size, b] += 1
+                gaps[size, b, np.searchsorted(edges, (onset[i, b] - entry) * _DAYS, side="right")] += 1
+        for k in range(many[i]):
+            a = begun[i, k]
+            age = onset[i, a]
+            for b in range(size):
+                if a == b or onset[i, b] < age:
+                    continue
+                if onset[i, b] == age:
+                    same[a, b] += 1
+                elif onset[i, b] < np.inf:
+                    years[a, b] += onset[i, b] - age
+                    persons[a, b] += 1
+                    gaps[a, b, np.searchsorted(edges, (onset[i, b] - age) * _DAYS, side="right")] += 1
+                else:
+                    years[a, b] += leaves - age
+        last = begun[i, many[i] - 1] if many[i] else size
+        since = onset[i, last] if many[i] else entry
+        years[last, size] += leaves - since
+        persons[last, size] += 1
+        gaps[last, size, np.searchsorted(edges, (leaves - since) * _DAYS, side="right")] += 1
 
 
 def _node(cui: Cui) -> tuple[str, str]:
     return NodeType.CONCEPT.value, cui
 
 
-def _edge(start: tuple[str, str], end: tuple[str, str], pair: _Pair, cohort: str) -> Edge:
+def _edge(
+    start: tuple[str, str], end: tuple[str, str], persons: int, years: float, same: int, gaps: list[int], cohort: str
+) -> Edge:
     properties: dict[str, Value] = {
         "cohort": cohort,
-        "persons": pair.persons,
-        "person_years": round(pair.years, 4),
-        "same_visit": pair.same_visit,
-        "gap_days": pair.gaps,
+        "persons": persons,
+        "person_years": round(years, 4),
+        "same_visit": same,
+        "gap_days": gaps,
         "basis": "counted",
     }
     return Edge(EdgeType.PRECEDES, start, end, cohort, properties)

@@ -1,4 +1,9 @@
-"""`Patient` and `ClinicalEvent`: what every reader yields."""
+"""`Patient` and `ClinicalEvent`: what every reader yields.
+
+A reader is a module `graph_loaders/readers/NAME.py` with `read(path, mapping, tally, **options)`, which yields
+`(Patient, events)` person by person and holds no more than a batch of them. Dates become ages inside the reader
+(`graph_loaders.ages`), so that no exact date goes further. Rows that a reader leaves out are counted in its `Tally`.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +20,9 @@ __all__ = ["ClinicalEvent", "Patient"]
 class Patient:
     """A person as a source has them. `id` lives only while loading; it never reaches a graph. Ages in years.
 
-    `visits`: ages at which the person was seen, in order; the first is entry, the last the end of follow-up unless
-    `died` (age at death) says otherwise.
+    `visits`: ages at which signs were looked for, in order, where a sign is known only at visits (a cohort study): the first is
+    entry, the last the end of follow-up. `window`: entry and exit where a source says them (an observation period); a
+    person with a window and no visits has dated events (a health record). `died`: the age at death; ends either.
     """
 
     id: str
@@ -24,11 +30,12 @@ class Patient:
     risk_factors: tuple[str, ...] = ()
     visits: tuple[float, ...] = ()
     died: float | None = None
+    window: tuple[float, float] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ClinicalEvent:
-    """Something said of a patient at an age: a concept (`cui`), or a `coding` still to be looked up.
+    """Something said of a patient at an age: a concept (`cui`), or a `coding` still to be looked up, perhaps with a `value`.
 
     `assertion` present or absent is evidence; anything else is counted and left out. `where` names its place in the source.
     """
@@ -40,3 +47,4 @@ class ClinicalEvent:
     assertion: Assertion = Assertion.PRESENT
     informant: Informant | None = None
     where: str = ""
+    value: float | None = None

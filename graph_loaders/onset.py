@@ -2,104 +2,161 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from graph_loaders.codes import NO_CONCEPT, Codes, Meaning
+from graph_loaders.tally import Tally
 from graph_loaders.trajectory import Absence, Onset, Persona, Presence, Trajectory
+from ontology.concept import Cui
 from ontology.mention import Assertion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from graph_loaders.event import ClinicalEvent, Patient
-    from ontology.catalog import Catalog
-    from ontology.concept import Cui
 
 __all__ = ["Tally", "trajectories"]
 
+OUTSIDE_FOLLOW_UP = "outside the person's follow-up"
+
 
 @dataclass(slots=True)
-class Tally:
-    """What became of the events: every event read is used or skipped for one reason."""
+class _Evidence:
+    """Ages at which each concept was present and absent, from entry to exit; present before entry counts as at entry."""
 
-    persons: int = 0
-    read: int = 0
-    used: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
-    unmapped: Counter[str] = field(default_factory=Counter)
+    entry: float
+    leaves: float
+    present: dict[Cui, list[float]] = field(default_factory=dict)
+    absent: dict[Cui, list[float]] = field(default_factory=dict)
+
+    def add(self, cui: Cui, age: float, *, holds: bool) -> str:
+        """Keeps it; or says why not."""
+        if age > self.leaves or (age < self.entry and not holds):
+            return OUTSIDE_FOLLOW_UP
+        ages = (self.present if holds else self.absent).setdefault(cui, [])
+        ages.append(max(age, self.entry))
+        return ""
 
 
 def trajectories(
     patients: Iterable[tuple[Patient, Sequence[ClinicalEvent]]],
     tally: Tally,
-    catalog: Catalog | None = None,
+    codes: Codes | None = None,
+    risks: Mapping[Cui, str] | None = None,
 ) -> Iterator[Trajectory]:
     """One trajectory a person, lazily; the person's id is replaced by a running number.
 
     A sign first seen present at a visit began after the last age it was seen absent; one that was never recorded before
-    counts as not yet seen at the visit before (as in the PAQUID protocol); one present at the first visit was already
-    there (`after` is None). Codings are looked up in `catalog`; what has no concept is counted by code.
+    counts as not yet seen at the visit before (as in the PAQUID protocol). Where there are no visits the source dates its
+    events, and `after` is the age itself unless an absence is recorded. What is present at entry or recorded before it was
+    already there (`after` is None). What is said after the end of follow-up, or absent before entry, is skipped.
+    `risks`: concepts that are risk factors of the pack, by id: a person who had one by entry carries it, and they are no onsets
+    (what is recorded later would be known only of those who live to be seen). Codings are looked up in
+    `codes`; what has no concept is counted by code.
     """
+    codes = codes or Codes(())
     for number, (patient, events) in enumerate(patients):
         tally.persons += 1
-        if not patient.visits:
-            tally.read += len(events)
-            tally.skipped["person without a visit"] += len(events)
+        if not patient.visits and patient.window is None:
+            tally.skip("person without a visit", count=len(events))
             continue
-        entry = patient.visits[0]
-        leaves = patient.died if patient.died is not None else patient.visits[-1]
-        seen, absent = _evidence(events, entry, leaves, tally, catalog)
-        onsets = sorted(
-            (_onset(cui, ages, absent.get(cui, []), patient.visits) for cui, ages in seen.items()),
-            key=lambda onset: (onset.age, onset.cui),
+        entry, leaves = patient.window or (patient.visits[0], patient.visits[-1])
+        if patient.died is not None:
+            leaves = patient.died
+        if leaves < entry:
+            tally.skip("follow-up ends before it begins", count=len(events))
+            continue
+        found = _evidence(events, entry, leaves, tally, codes)
+        onsets = [
+            _onset(cui, ages, found.absent.get(cui, ()), patient, entry)
+            for cui, ages in found.present.items()
+            if not (risks and cui in risks)
+        ]
+        had = [risk for cui, risk in (risks or {}).items() if cui in found.present and min(found.present[cui]) <= entry]
+        again = sorted(
+            {
+                (age, cui)
+                for cui, ages in found.present.items()
+                if len(ages) > 1 and (patient.visits or cui in found.absent)
+                for age in ages
+                if age > min(ages)
+            }
         )
-        absences = sorted((age, cui) for cui, ages in absent.items() for age in ages)
-        again = sorted({(age, cui) for cui, ages in seen.items() for age in ages if age > min(ages)})
         yield Trajectory(
             id=f"p{number:07d}",
-            persona=Persona(dict(patient.traits), tuple(sorted(patient.risk_factors))),
+            persona=Persona(dict(patient.traits), tuple(sorted({*patient.risk_factors, *had}))),
             entry_age=entry,
             exit_age=leaves,
             died=patient.died is not None,
             visits=patient.visits,
-            onsets=tuple(onsets),
-            absences=tuple(Absence(cui, age) for age, cui in absences),
+            onsets=tuple(sorted(onsets, key=lambda onset: (onset.age, onset.cui))),
+            absences=tuple(
+                Absence(cui, age)
+                for age, cui in sorted({(age, cui) for cui, ages in found.absent.items() for age in ages})
+            ),
             presences=tuple(Presence(cui, age) for age, cui in again),
         )
 
 
-def _evidence(
-    events: Sequence[ClinicalEvent], entry: float, leaves: float, tally: Tally, catalog: Catalog | None
-) -> tuple[dict[Cui, list[float]], dict[Cui, list[float]]]:
-    seen: dict[Cui, list[float]] = {}
-    absent: dict[Cui, list[float]] = {}
+def _evidence(events: Sequence[ClinicalEvent], entry: float, leaves: float, tally: Tally, codes: Codes) -> _Evidence:
+    found, used, present, skipped = _Evidence(entry, leaves), 0, Assertion.PRESENT, tally.skipped
+    ages, meaning_of = found.present, codes.meaning
     for event in events:
-        tally.read += 1
-        cui = event.cui
-        if cui is None and event.coding is not None:
-            found = catalog.lookup(event.coding) if catalog is not None else ()
-            if not found:
-                tally.skipped["code without a concept"] += 1
-                tally.unmapped[f"{event.coding.system} {event.coding.code}"] += 1
+        coding = event.coding
+        if coding is not None and event.cui is None and event.assertion is present:  # the common case, quickly
+            meaning = meaning_of(coding)
+            cui, age = meaning.cui, event.age
+            if cui is not None and age <= leaves:
+                ages.setdefault(cui, []).append(max(entry, age))
+                used += 1
                 continue
-            cui = found[0]
-        if cui is None:
-            tally.skipped["no concept and no code"] += 1
-        elif not entry <= event.age <= leaves:
-            tally.skipped["outside the person's follow-up"] += 1
-        elif event.assertion is Assertion.PRESENT:
-            seen.setdefault(cui, []).append(event.age)
-            tally.used += 1
-        elif event.assertion is Assertion.ABSENT:
-            absent.setdefault(cui, []).append(event.age)
-            tally.used += 1
+        why = _use(event, found, codes, tally)
+        if why:
+            skipped[why] += 1
         else:
-            tally.skipped[f"assertion {event.assertion.value}"] += 1
-    return seen, absent
+            used += 1
+    tally.read += len(events)
+    tally.used += used
+    return found
 
 
-def _onset(cui: Cui, present: list[float], absent: list[float], visits: Sequence[float]) -> Onset:
+def _use(event: ClinicalEvent, found: _Evidence, codes: Codes, tally: Tally) -> str:
+    """Keeps what the event says; or the reason why it is skipped."""
+    cui, coding, said = event.cui, event.coding, event.assertion
+    if said is not Assertion.PRESENT and said is not Assertion.ABSENT:
+        return f"assertion {said.value}"
+    if cui is None:
+        if coding is None:
+            return "no concept and no code"
+        meaning = codes.meaning(coding)
+        if meaning.thresholds:
+            return _measured(event, meaning, found)
+        cui = meaning.cui
+        if cui is None:
+            if meaning.reason == NO_CONCEPT:
+                tally.unmapped[f"{coding.system}:{coding.code}"] += 1
+            else:
+                tally.outside[meaning.outside] += 1
+            return meaning.reason
+    return found.add(cui, event.age, holds=said is Assertion.PRESENT)
+
+
+def _measured(event: ClinicalEvent, meaning: Meaning, found: _Evidence) -> str:
+    """Each threshold on the value is a presence or an absence; a measurement tells nothing of the time before it."""
+    if event.value is None or not math.isfinite(event.value):
+        return "measurement without a number"
+    if not found.entry <= event.age <= found.leaves:
+        return OUTSIDE_FOLLOW_UP
+    for threshold in meaning.thresholds:
+        found.add(threshold.cui, event.age, holds=threshold.holds(event.value))
+    return ""
+
+
+def _onset(cui: Cui, present: list[float], absent: Sequence[float], patient: Patient, entry: float) -> Onset:
     first = min(present)
-    before = [age for age in absent if age < first] or [age for age in visits if age < first]
-    return Onset(cui, first, max(before) if before else None)
+    if first <= entry:
+        return Onset(cui, first, None)
+    before = [age for age in absent if age < first] or [age for age in patient.visits if age < first]
+    return Onset(cui, first, max(before) if before else first)

@@ -241,7 +241,7 @@ def table_cohort(path: str | Path, mapping: str | Path, graph: TrajectoryGraph) 
         ids.clear()
 
         def named() -> Iterator[Any]:
-            for patient, found in reader.read(path, chosen, []):
+            for patient, found in reader.read(path, chosen, Tally()):
                 if patient.visits:
                     ids.append(patient.id)
                 yield patient, found

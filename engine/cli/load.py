@@ -4,51 +4,74 @@ from __future__ import annotations
 
 import click
 
-from engine.cli.output import echo_json, json_option, pack_option, table, warn
-from ontology.errors import ConfigError
-
-_FORMATS = ("facts", "table")
+from engine.cli.output import catalog_option, echo_json, json_option, pack_option, progress, table, warn
 
 
 @click.command("load")
 @click.argument("format", metavar="FORMAT")
 @click.argument("path", required=False)
-@click.option(
-    "--graph", required=True, metavar="GRAPH", help="Graph file or server's address; made where there is none."
-)
-@click.option("--mapping", metavar="FILE", help="table: TOML from columns to concepts.")
+@click.option("--graph", metavar="GRAPH", help="Graph file or server's address; made where there is none.")
+@click.option("--mapping", metavar="FILE", help="TOML: columns or codes to concepts.")
 @click.option("--cohort", metavar="ID", help="Name of the cohort (default: the mapping's).")
 @click.option("--most-onsets", type=int, help="Of a person, that are counted; a release with noise needs it.")
 @click.option("--most-years", type=float, help="Of a person, likewise.")
+@click.option("--guess", is_flag=True, help="table: print a first mapping file, guessed from the names of the columns.")
+@click.option("--dictionary", metavar="FILE", help="With --guess: a data dictionary (CSV) of the columns.")
 @click.option("--dry-run", is_flag=True, help="Read and report, and write nothing.")
+@catalog_option
 @pack_option
 @json_option
-def command(format: str, path: str | None, graph: str, mapping: str | None, cohort: str | None, most_onsets: int | None, most_years: float | None, dry_run: bool, pack: str | None, as_json: bool) -> None:  # fmt: skip # noqa: A002, E501 - the word users type; one option a parameter
-    """Load data into a graph. FORMAT is facts (the pack's published facts) or table (PATH: CSV, with --mapping)."""
-    from difflib import get_close_matches
+def command(format: str, path: str | None, graph: str | None, mapping: str | None, cohort: str | None, most_onsets: int | None, most_years: float | None, guess: bool, dictionary: str | None, dry_run: bool, catalog: str | None, pack: str | None, as_json: bool) -> None:  # fmt: skip # noqa: A002, E501 - the word users type; one option a parameter
+    """Load data into a graph. FORMAT is facts (the pack's), table, omop, meds or another reader; PATH what it reads.
+
+    omop: a DuckDB or SQLite file, a folder of Parquet or CSV, or postgresql://...; meds: a data set's folder; table: CSV,
+    Parquet or Excel, with --mapping. Codes become concepts through --catalog and the mapping file.
+    """
+    from datetime import UTC, datetime
 
     from engine.settings import Settings
     from graph_loaders.contribution import Bounds
-    from graph_loaders.load import load_facts, load_table
+    from graph_loaders.load import load, load_facts
+    from ontology.catalog import open_catalog
+    from ontology.errors import ConfigError
     from ontology.pack import load_pack
 
     found = load_pack(pack)
     settings = Settings.load()
+    if format != "facts" and path is None:
+        raise ConfigError(f"load {format} needs PATH: what to read")
+    if guess:
+        if format != "table":
+            raise ConfigError("--guess is for tables: dualalign load table PATH --guess")
+        from graph_loaders.guess import guess as guessed
+
+        click.echo(guessed(str(path), found, dictionary), nl=False)
+        return
+    if graph is None:
+        raise ConfigError("load needs --graph: the graph to write")
+    if (most_onsets is None) != (most_years is None):
+        raise ConfigError("--most-onsets and --most-years belong together; give both, or neither")
+    bounds = None if most_onsets is None or most_years is None else Bounds(most_onsets, most_years)
     target, password = settings.graph_target(graph), settings.neo4j_password
     if format == "facts":
         report = load_facts(found, target, password=password, dry_run=dry_run)
-    elif format == "table":
-        if path is None or mapping is None:
-            raise ConfigError("load table needs PATH (a CSV file) and --mapping (TOML from its columns to concepts)")
-        if (most_onsets is None) != (most_years is None):
-            raise ConfigError("--most-onsets and --most-years belong together; give both, or neither")
-        bounds = None if most_onsets is None or most_years is None else Bounds(most_onsets, most_years)
-        report = load_table(
-            path, mapping, found, target, cohort=cohort, bounds=bounds, password=password, dry_run=dry_run
-        )
     else:
-        near = get_close_matches(format, _FORMATS, 1, 0)[0]
-        raise ConfigError(f"{format!r} is not a format to load; the nearest is {near!r}, all are {', '.join(_FORMATS)}")
+        assert path is not None
+        with progress(None, f"loading {format}: persons") as step:
+            report = load(
+                format,
+                path,
+                found,
+                target,
+                mapping=mapping,
+                catalog=open_catalog(catalog, cache=settings.cache) if catalog else None,
+                cohort=cohort,
+                bounds=bounds,
+                password=password,
+                dry_run=dry_run,
+                today=datetime.now(UTC).date(),
+                progress=step,
+            )
     if as_json:
         echo_json(report.as_data())
         return

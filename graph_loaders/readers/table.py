@@ -1,11 +1,16 @@
-"""Tables: a CSV with a row a visit, and a mapping file (TOML) from its columns to concepts. A reader only reads.
+"""Tables: CSV, Parquet or Excel a row a visit or a value, and a mapping file (TOML) to concepts.
 
 cohort = "memory-clinic"
 source = "visits of the memory clinic, 2010-2020"
 
 [person]
 id = "ID"
-age = "age"                     # in years, at the visit
+age = "age"                     # in years, at the visit; or date = "visit", birth = "born", date_format = "%d/%m/%Y"
+
+[long]                          # only where a row is one value: the columns of the variable's name and of its value
+name = "variable"
+value = "value"
+
 [traits.sex]
 column = "male"
 values = { "1" = "male", "0" = "female" }
@@ -32,16 +37,18 @@ where = [{ column = "male", when = "== 1" }]
 
 from __future__ import annotations
 
-import csv
 import math
 import operator
 import re
 import tomllib
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graph_loaders.ages import OLDEST, age_between, birth_day, day_of
 from graph_loaders.event import ClinicalEvent, Patient
+from graph_loaders.sheets import Grouped, open_sheet
 from ontology.concept import Cui, parse_cui
 from ontology.errors import ConfigError, SourceError
 from ontology.issue import Issue, Severity
@@ -50,6 +57,7 @@ from ontology.mention import Assertion
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from graph_loaders.tally import Tally
     from ontology.pack import Pack
 
 __all__ = ["EventRule", "Mapping", "Test", "read", "read_mapping"]
@@ -64,7 +72,6 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
 }
 _WHEN = re.compile(r"\s*(<=|>=|==|!=|<|>)\s*(-?[0-9]+(?:\.[0-9]+)?|[A-Za-z_][A-Za-z0-9_]*)\s*")
 _MISSING = {"", "na", "nan", "null", "none", "."}
-_OLDEST = 130.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +85,8 @@ class Test:
 
     def holds(self, row: dict[str, str]) -> bool | None:
         """Whether the row meets it; None where a value is missing. ValueError when one is no number."""
-        left = _number(row[self.column])
-        right = self.number if self.number is not None else _number(row[self.other])
+        left = _number(row.get(self.column, ""))
+        right = self.number if self.number is not None else _number(row.get(self.other, ""))
         return None if left is None or right is None else _OPERATORS[self.sign](left, right)
 
 
@@ -106,6 +113,15 @@ class Mapping:
     risk_factors: dict[str, Test]
     events: tuple[EventRule, ...]
     requires: dict[Cui, Cui]
+    date: str = ""
+    birth: str = ""
+    date_format: str = ""
+    long: tuple[str, str] | None = None
+
+    @property
+    def names(self) -> dict[Cui, str]:
+        """The events, by name."""
+        return {rule.cui: rule.name for rule in self.events}
 
     @property
     def columns(self) -> set[str]:
@@ -113,7 +129,13 @@ class Mapping:
         tests = [t for rule in self.events for case in rule.cases for part in case for t in part]
         tests += self.risk_factors.values()
         named = {t.column for t in tests} | {t.other for t in tests if t.other}
-        return named | {self.person, self.age} | {column for column, _ in self.traits.values()}
+        return named | self.needed | {column for column, _ in self.traits.values()}
+
+    @property
+    def needed(self) -> set[str]:
+        """The columns that a long table must have; a wide one needs all of `columns`."""
+        when = {self.age} if self.age else {self.date, self.birth}
+        return {self.person, *when, *(self.long or ())}
 
 
 class _Checker:
@@ -151,6 +173,17 @@ class _Checker:
         sign, right = match.groups()
         number = re.fullmatch(r"-?[0-9.]+", right)
         return Test(column, sign, float(right) if number else None, "" if number else right)
+
+    def long(self) -> tuple[str, str] | None:
+        table = self.data.get("long")
+        if table is None:
+            return None
+        if not isinstance(table, dict):
+            self.wrong(
+                "mapping", f"long is {table!r}, not a table", "long", 'write [long] with name = "..." and value = "..."'
+            )
+            return None
+        return self.text(table, "name", "long"), self.text(table, "value", "long")
 
     def near(self, word: str, known: Sequence[str]) -> str:
         from difflib import get_close_matches
@@ -234,7 +267,11 @@ def read_mapping(path: str | Path, pack: Pack) -> Mapping:
         cohort=check.text(check.data, "cohort", "top"),
         source=check.text(check.data, "source", "top"),
         person=check.text(person, "id", "person"),
-        age=check.text(person, "age", "person"),
+        age="" if "date" in person else check.text(person, "age", "person"),
+        date=check.text(person, "date", "person") if "date" in person else "",
+        birth=check.text(person, "birth", "person") if "date" in person else "",
+        date_format=str(person.get("date_format", "")),
+        long=check.long(),
         traits=check.traits(),
         risk_factors=check.risk_factors(),
         events=check.events(),
@@ -247,68 +284,96 @@ def read_mapping(path: str | Path, pack: Pack) -> Mapping:
     return mapping
 
 
-def read(path: str | Path, mapping: Mapping, issues: list[Issue]) -> Iterator[tuple[Patient, list[ClinicalEvent]]]:
-    """Patients with their events, rows of one person together (they are gathered first: memory grows with the table).
+def read(path: str | Path, mapping: Mapping, tally: Tally) -> Iterator[tuple[Patient, list[ClinicalEvent]]]:
+    """Patients with their events, in the order in which they first come; rows of one person may lie anywhere.
 
-    A row without an age, with one outside 0-130, or with a value that is no number is skipped and added to `issues`.
+    CSV, TSV, Parquet and Excel. Rows are gathered by person in a temporary file, so that memory does not grow with the table. A row
+    without an age, with one outside 0-130, or dated in the future is skipped and counted in `tally`; so is a value that is no number.
     """
     path = Path(path)
-    people: dict[str, list[tuple[float, int, dict[str, str]]]] = {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file, strict=True)
-            missing = sorted(mapping.columns - set(rows.fieldnames or ()))
-            if missing:
-                there = ", ".join(rows.fieldnames or ())
-                raise ConfigError(f"{path} has no column {', '.join(missing)}; its columns are {there}")
-            for row in rows:
-                _keep(row, rows.line_num, mapping, people, issues, path)
-    except OSError as error:
-        raise SourceError(f"cannot be read: {error.strerror}", path) from None
-    except UnicodeDecodeError as error:
-        raise SourceError(f"is not UTF-8 at byte {error.start}; save it as UTF-8", path) from None
-    except csv.Error as error:
-        raise SourceError(f"is not a CSV file: {error}", path, rows.line_num) from None
-    for person, visits in people.items():
-        visits.sort(key=lambda visit: visit[:2])
-        yield (
-            _patient(person, visits, mapping),
-            [event for age, line, row in visits for event in _events(person, age, line, row, mapping, issues, path)],
-        )
+    with open_sheet(path) as sheet, Grouped() as people:
+        missing = sorted((mapping.needed if mapping.long else mapping.columns) - set(sheet.columns))
+        if missing:
+            there = ", ".join(sheet.columns)
+            raise ConfigError(f"{path} has no column {', '.join(missing)}; its columns are {there}")
+        wanted = [column for column in sheet.columns if column in mapping.columns]
+        for line, row in sheet.rows:
+            found = (
+                "the row has another number of columns than the header" if row is None else _placed(row, mapping, tally)
+            )
+            if isinstance(found, str):
+                tally.skip("row that cannot be used", found, f"{path}:{line}")
+            elif row is not None:
+                people.add(*found, line, {column: row[column] for column in wanted})
+        for person, visits in people:
+            if mapping.long:
+                visits = _widened(visits, *mapping.long)  # noqa: PLW2901 - the same visits, in the other form
+            yield (
+                _patient(person, visits, mapping),
+                [event for age, line, row in visits for event in _events(person, age, line, row, mapping, tally, path)],
+            )
 
 
-def _keep(
-    row: dict[str, str],
-    line: int,
-    mapping: Mapping,
-    people: dict[str, list[tuple[float, int, dict[str, str]]]],
-    issues: list[Issue],
-    path: Path,
-) -> None:
-    def skip(message: str) -> None:
-        issues.append(Issue(Severity.WARNING, "row-skipped", message, f"{path}:{line}"))
+def _widened(
+    visits: list[tuple[float, int, dict[str, str]]], name: str, value: str
+) -> list[tuple[float, int, dict[str, str]]]:
+    """Rows of one age as one row, a column for each variable."""
+    found: dict[float, tuple[float, int, dict[str, str]]] = {}
+    for age, line, row in visits:
+        _, _, wide = found.setdefault(age, (age, line, {}))
+        wide |= row
+        wide[row[name].strip()] = row[value]
+    return list(found.values())
 
-    if None in row or None in row.values():
-        return skip("the row has another number of columns than the header")
+
+def _placed(row: dict[str, str], mapping: Mapping, tally: Tally) -> tuple[str, float] | str:
+    """Person and age; or why the row cannot be used."""
     person = row[mapping.person].strip()
     if not person:
-        return skip(f"{mapping.person} is empty")
+        return f"{mapping.person} is empty"
+    if mapping.date:
+        return _dated(person, row, mapping, tally)
     try:
         age = _number(row[mapping.age])
     except ValueError:
-        return skip(f"{mapping.age} is {row[mapping.age]!r}, not a number of years")
-    if age is None or not 0 <= age <= _OLDEST:
-        return skip(f"{mapping.age} is {row[mapping.age]!r}; ages are 0 to 130 years")
-    people.setdefault(person, []).append((age, line, row))
-    return None
+        return f"{mapping.age} is {row[mapping.age]!r}, not a number of years"
+    if age is None or not 0 <= age <= OLDEST:
+        return f"{mapping.age} is {row[mapping.age]!r}; ages are 0 to 130 years"
+    return person, age
+
+
+def _dated(person: str, row: dict[str, str], mapping: Mapping, tally: Tally) -> tuple[str, float] | str:
+    days = []
+    for column in (mapping.birth, mapping.date):
+        try:
+            days.append(_day(row[column].strip(), mapping.date_format))
+        except ValueError:
+            hint = (
+                mapping.date_format
+                or "a year, YYYY-MM-DD or YYYYMMDD; give date_format under [person] for another form"
+            )
+            return f"{column} is not a date ({hint})"
+    birth, day = days
+    if tally.today is not None and day > day_of(tally.today):
+        return f"{mapping.date} is in the future"
+    age = age_between(birth, day)
+    return (person, age) if 0 <= age <= OLDEST else f"{mapping.date} is not within 130 years after {mapping.birth}"
+
+
+def _day(text: str, form: str) -> int:
+    if form:
+        return day_of(datetime.strptime(text, form).date())  # noqa: DTZ007 - a day has no zone
+    if re.fullmatch(r"[12][0-9]{3}", text):
+        return birth_day(int(text))
+    return day_of(date.fromisoformat(text[:10]))
 
 
 def _patient(person: str, visits: list[tuple[float, int, dict[str, str]]], mapping: Mapping) -> Patient:
     first = visits[0][2]
     traits = {
-        axis: values[first[column].strip()]
+        axis: values[first.get(column, "").strip()]
         for axis, (column, values) in mapping.traits.items()
-        if first[column].strip() in values
+        if first.get(column, "").strip() in values
     }
     return Patient(
         id=person,
@@ -326,14 +391,15 @@ def _holds(test: Test, row: dict[str, str]) -> bool | None:
 
 
 def _events(
-    person: str, age: float, line: int, row: dict[str, str], mapping: Mapping, issues: list[Issue], path: Path
+    person: str, age: float, line: int, row: dict[str, str], mapping: Mapping, tally: Tally, path: Path
 ) -> Iterator[ClinicalEvent]:
     for rule in mapping.events:
         try:
             tests = next((tests for where, tests in rule.cases if all(t.holds(row) for t in where)), ())
             held = [test.holds(row) for test in tests]
         except ValueError as error:
-            issues.append(Issue(Severity.WARNING, "value-skipped", f"{rule.cui}: {error}", f"{path}:{line}"))
+            tally.skip("value that is no number")
+            tally.warn("value-skipped", f"{rule.cui}: {error}", f"{path}:{line}")
             continue
         if not held or None in held:
             continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from graph_loaders.onset import Tally, trajectories
@@ -47,9 +49,9 @@ def pack():
 def load(tmp_path, pack, rows: str, mapping: str = MAPPING):
     (tmp_path / "m.toml").write_text(mapping)
     (tmp_path / "t.csv").write_text(HEAD + rows)
-    issues = []
+    tally = Tally()
     chosen = table.read_mapping(tmp_path / "m.toml", pack)
-    return list(table.read(tmp_path / "t.csv", chosen, issues)), issues
+    return list(table.read(tmp_path / "t.csv", chosen, tally)), tally.issues
 
 
 def test_a_row_is_present_absent_or_not_measured(tmp_path, pack):
@@ -138,6 +140,75 @@ def test_a_file_that_is_no_text_is_one_clear_error(tmp_path, pack):
     (tmp_path / "m.toml").write_text(MAPPING)
     (tmp_path / "t.csv").write_bytes(HEAD.encode() + b"\xff\xfe,70")
     with pytest.raises(SourceError, match="not UTF-8"):
-        list(table.read(tmp_path / "t.csv", table.read_mapping(tmp_path / "m.toml", pack), []))
+        list(table.read(tmp_path / "t.csv", table.read_mapping(tmp_path / "m.toml", pack), Tally()))
     with pytest.raises(SourceError, match="cannot be read"):
-        list(table.read(tmp_path / "no.csv", table.read_mapping(tmp_path / "m.toml", pack), []))
+        list(table.read(tmp_path / "no.csv", table.read_mapping(tmp_path / "m.toml", pack), Tally()))
+
+
+LONG = """
+cohort = "clinic"
+source = "visits"
+[person]
+id = "id"
+date = "seen"
+birth = "born"
+[long]
+name = "what"
+value = "value"
+[[events]]
+cui = "C0234985"
+column = "mmse"
+when = "< 24"
+[[events]]
+cui = "C0011581"
+column = "cesd"
+when = ">= 17"
+"""
+
+
+def test_one_value_a_row_with_dates_is_the_same_as_one_visit_a_row(tmp_path, pack):
+    (tmp_path / "m.toml").write_text(LONG)
+    (tmp_path / "t.csv").write_text(
+        "id,born,seen,what,value\na,1940-01-01,2010-01-01,mmse,28\nb,1930,20120702,cesd,20\na,1940-01-01,2012-01-01,mmse,20\n"
+        "a,1940-01-01,2010-01-01,cesd,3\na,1940-01-01,1939-01-01,mmse,1\na,1940-01-01,soon,mmse,1\na,1940-01-01,2099-01-01,mmse,1\n"
+    )
+    tally = Tally(today=date(2026, 1, 1))
+    a, b = table.read(tmp_path / "t.csv", table.read_mapping(tmp_path / "m.toml", pack), tally)
+    assert a[0].visits == (70.001, 72.0)
+    assert [(e.cui, e.age, e.assertion) for e in a[1]] == [
+        ("C0234985", 70.001, Assertion.ABSENT),
+        ("C0011581", 70.001, Assertion.ABSENT),
+        ("C0234985", 72.0, Assertion.PRESENT),
+    ]
+    assert b[0].visits == (82.001,)
+    assert tally.skipped["row that cannot be used"] == 3
+
+
+def test_parquet_and_excel_are_read_like_csv(tmp_path, pack):
+    import openpyxl
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    (tmp_path / "m.toml").write_text(MAPPING)
+    rows = [["a", 70, "F", 0, 1, 28, None], ["a", 72.5, "F", 0, 1, 20, 5], ["b", 80, "M", 1, 0, None, 30]]
+    names = HEAD.strip().split(",")
+    book = openpyxl.Workbook()
+    for row in (names, *rows):
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    pq.write_table(
+        pa.table({n: list(c) for n, c in zip(names, zip(*rows, strict=True), strict=True)}), tmp_path / "t.parquet"
+    )
+    text = "".join(",".join("" if v is None else str(v) for v in row) + "\n" for row in rows)
+    expected, _ = load(tmp_path, pack, text)
+    mapping = table.read_mapping(tmp_path / "m.toml", pack)
+    for name in ("t.xlsx", "t.parquet"):
+        found = list(table.read(tmp_path / name, mapping, Tally()))
+        assert [p for p, _ in found] == [p for p, _ in expected]
+        assert [[(e.cui, e.age, e.assertion) for e in es] for _, es in found] == [
+            [(e.cui, e.age, e.assertion) for e in es] for _, es in expected
+        ]
+    for name in ("t.xlsx", "t.parquet"):
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:200])
+        with pytest.raises(SourceError):
+            list(table.read(tmp_path / name, mapping, Tally()))
