@@ -173,7 +173,7 @@ def load(
             f"{format!r} is not a format to load; the nearest is {near!r}, all are {', '.join(formats())}"
         )
     if format == "table" and mapping is None:
-        raise ConfigError("a table needs a mapping file; write a first one with: dualalign load table PATH --guess")
+        raise ConfigError("a table needs --mapping FILE; write a first one with: dualalign load table PATH --guess")
     reader: Any = import_module(f"graph_loaders.readers.{format}")
     chosen: Any
     codes, risks = Codes(()), dict[Cui, str]()

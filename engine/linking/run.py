@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +117,12 @@ def link_file(
     batches = batched(documents, 1 if each else _DOCUMENTS)
     build = partial(_Work, vocabulary or Vocabulary(), name, types)
     with writers.sink(name, out) as take:
+        first = next(batches, None)
+        if first is None:
+            build()  # a catalog that is not there is said of no text as well
+            batches = iter(())
+        else:
+            batches = chain([first], batches)
         for made in in_order(batches, build, processes):
             take(made.piece)
             _count(report, made)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from graph_loaders.elements import Edge, GraphElements, Node, canonical_json, misfit
 from graph_loaders.interchange import from_networkx, from_rdf, to_networkx, to_rdf
-from graph_loaders.schema import EDGES, NODES, NodeType, check
+from graph_loaders.schema import EDGES, GAP_BINS_DAYS, NODES, NodeType, check
 from graph_loaders.stores import SqliteStore
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -28,7 +28,11 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 
 def properties(draw: st.DrawFn, declared: dict[str, str]) -> dict[str, Any]:
     names = draw(st.lists(st.sampled_from(sorted(declared)), unique=True, max_size=4)) if declared else []
-    return {name: draw(VALUES[declared[name]]) for name in names if name not in {"cohort", "private"}}
+    drawn = {name: draw(VALUES[declared[name]]) for name in names if name not in {"cohort", "private"}}
+    if "gap_bins" in drawn:  # not any numbers: the bins that a histogram was pooled into
+        drawn["gap_bins"] = list(GAP_BINS_DAYS)
+    cells = {name: value * 14 for name, value in drawn.items() if name.endswith("_by_cell") or name == "cell_groups"}
+    return {**drawn, **cells}  # a value for each of eight age bands and 14 groups
 
 
 @st.composite
