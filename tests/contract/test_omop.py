@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from datetime import date
 from pathlib import Path
@@ -47,21 +48,19 @@ def pack():
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory):
+def postgres():
     """Debian's server in a folder of its own, over a Unix socket."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) if Path("/usr/lib/postgresql").is_dir() else []
     initdb = str(found[-1]) if found else shutil.which("initdb")
     if initdb is None:
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql): OMOP on PostgreSQL is NOT tested")
     binaries = Path(initdb).resolve().parent
-    folder = tmp_path_factory.mktemp("pg")
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))  # the folders of pytest are closed to the server's user
     port = "54391"
     as_user: list[str] = []
     if os.geteuid() == 0:  # the server refuses to run as root
         shutil.chown(folder, "nobody")
         folder.chmod(0o755)
-        for parent in folder.parents[:2]:
-            parent.chmod(0o755)
         as_user = ["setpriv", "--reuid=nobody", "--clear-groups"]
     data = folder / "data"
     subprocess.run(
@@ -103,6 +102,7 @@ def postgres(tmp_path_factory):
     finally:
         server.terminate()
         server.wait(20)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def written(form: str, tmp_path: Path):
