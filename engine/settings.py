@@ -21,12 +21,18 @@ _LONGEST_PASSWORD = 4096
 class Settings:
     """Where the caches and servers are, and how to get in. Secrets never show in `repr`.
 
+    `model_tokens` and `model_money` are the most that the calls of one process may cost (None: no bound); `model_prices` are the
+    prices of a million tokens of prompts and of answers, and `model_concurrency` the most calls at once.
     `neo4j_user` and `neo4j_database` fill in what the address of a graph leaves out; `neo4j_uri` is the server of one that names none.
     """
 
     cache: Path
     model_url: str = ""
     model_key: str = field(default="", repr=False)
+    model_concurrency: int | None = None
+    model_tokens: int | None = None
+    model_money: float | None = None
+    model_prices: tuple[float, float] = (0.0, 0.0)
     offline: bool = False
     neo4j_uri: str = "neo4j://127.0.0.1:7687"
     neo4j_user: str = "neo4j"
@@ -35,12 +41,15 @@ class Settings:
 
     @classmethod
     def load(cls, **overrides: Any) -> Settings:
-        """Reads `DUALALIGN_CACHE`, `_MODEL_URL`, `_MODEL_KEY`, `_OFFLINE`, `_NEO4J_URI`, `_NEO4J_USER`, `_NEO4J_PASSWORD`
+        """Reads `DUALALIGN_CACHE`, `_MODEL_URL`, `_MODEL_KEY`, `_MODEL_CONCURRENCY`,
+        `_MODEL_TOKENS`, `_MODEL_MONEY`, `_MODEL_PRICES` (two numbers: `0.15,0.60`), `_OFFLINE`,
+        `_NEO4J_URI`, `_NEO4J_USER`, `_NEO4J_PASSWORD`
         or `_NEO4J_PASSWORD_FILE`, `_NEO4J_DATABASE`; keyword arguments win. The only place that reads the environment.
         LangChain's tracing is switched off here: nothing is sent anywhere unasked.
 
         Raises:
-            ConfigError: a password file that cannot be read, or a password given twice.
+            ConfigError: a password file that cannot be read, a password given twice, a budget or price that is no number, or a
+                budget of money without prices.
 
         >>> Settings.load(neo4j_user="reader").neo4j_user
         'reader'
@@ -48,7 +57,7 @@ class Settings:
         for name in ("LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING", "LANGCHAIN_TRACING"):
             os.environ[name] = "false"
         given = {key: value for key, value in overrides.items() if value is not None}
-        servers = {
+        servers: dict[str, Any] = {
             name: os.environ[f"DUALALIGN_{name.upper()}"]
             for name in ("neo4j_uri", "neo4j_user", "neo4j_database")
             if os.environ.get(f"DUALALIGN_{name.upper()}")
@@ -60,8 +69,14 @@ class Settings:
             offline=os.environ.get("DUALALIGN_OFFLINE", "") not in {"", "0", "false"},
             neo4j_password="" if "neo4j_password" in given else _password(),
             **servers,
+            **_model_numbers(),
         )
-        return replace(found, **given)
+        found = replace(found, **given)
+        if found.model_money is not None and not any(found.model_prices):
+            raise ConfigError(
+                "DUALALIGN_MODEL_MONEY needs DUALALIGN_MODEL_PRICES: what a million tokens cost, as in 0.15,0.60"
+            )
+        return found
 
     def graph_target(self, target: str | Path) -> str | Path | ServerAddress:
         """A graph's file as it is, or its server's address with what these settings know; ConfigError when it cannot be one.
@@ -85,6 +100,27 @@ def _default_cache() -> str:
     from platformdirs import user_cache_dir
 
     return user_cache_dir("dualalign", appauthor=False)
+
+
+def _model_numbers() -> dict[str, Any]:
+    """The bounds of model calls that the environment sets."""
+    found: dict[str, Any] = {}
+    for key, least in (("model_concurrency", 1), ("model_tokens", 0), ("model_money", 0), ("model_prices", 0)):
+        name = f"DUALALIGN_{key.upper()}"
+        text = os.environ.get(name, "")
+        if not text:
+            continue
+        kind = int if key in {"model_concurrency", "model_tokens"} else float
+        many = 2 if key == "model_prices" else 1
+        try:
+            values = tuple(kind(part) for part in text.split(","))
+        except ValueError:
+            values = ()
+        if len(values) != many or not all(least <= value < float("inf") for value in values):
+            wanted = "two numbers such as 0.15,0.60" if many > 1 else f"a number of at least {least}"
+            raise ConfigError(f"{name} is {text[:40]!r}; it takes {wanted}")
+        found[key] = values if many > 1 else values[0]
+    return found
 
 
 def _password() -> str:

@@ -145,6 +145,12 @@ def generate(
     pool = inline if workers == 1 else partial(ProcessPool, spec.build, workers)
     labels = tuple(label.id for label in graph.pack.labels)
     batch = _BATCH if recipe.model == "template" else _MODEL_BATCH
+    if recipe.model.startswith(("vllm:", "ollama:")):
+        batch = 2 * (graph.settings.model_concurrency or _BATCH)  # fills every call that may be under way at once
+        if workers > 1 and (graph.settings.model_tokens is not None or graph.settings.model_money is not None):
+            raise ConfigError(
+                f"a budget of tokens or money holds for one process, not for {workers}; leave --workers at 1"
+            )
     return Run(recipe, pool, labels=labels, out=out, trajectories=given, title=graph.pack.name, batch=batch)
 
 

@@ -11,7 +11,7 @@ from engine.plan import Plan, plan, plan_for_label, plan_unguided
 from engine.record import Record, Span
 from engine.verbalization.port import Request
 from graph_loaders.trajectory import Trajectory
-from ontology.errors import Infeasible, ModelError
+from ontology.errors import BudgetExhausted, Infeasible, ModelError
 from ontology.issue import Issue, Severity
 
 if TYPE_CHECKING:
@@ -179,6 +179,8 @@ class Worker:
         )
         for job, answer in zip(jobs, answers, strict=True):
             if isinstance(answer, ModelError):
+                if answer.code == "budget":
+                    raise BudgetExhausted(str(answer), {"budget": 1})
                 if answer.code in _HOPELESS or (answer.code in _AWAY and not written):
                     raise answer
                 job.text, job.issues = "", (Issue(Severity.ERROR, answer.code, str(answer)),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING
@@ -81,11 +82,14 @@ def _named(spec: str, pack: Pack, settings: Settings) -> ChainVerbalizer:
     if not model or not re.fullmatch(r"[a-z][a-z0-9_]*", provider):
         raise _unknown(spec)
     from engine.verbalization.chain import SERVER, ChainVerbalizer, Decoding, chat_model, disconnect, openai_chat
+    from engine.verbalization.transport import Budget, Prices
 
     if provider in {"vllm", "ollama"}:
         url = settings.model_url or (_VLLM if provider == "vllm" else _OLLAMA)
-        own = openai_chat(model, url, settings.model_key, SERVER, loopback=not settings.model_url)
-        return ChainVerbalizer(own, pack, name=_name(spec), close=partial(disconnect, own))
+        asked = replace(SERVER, concurrency=settings.model_concurrency or SERVER.concurrency)
+        budget = Budget(settings.model_tokens, settings.model_money, Prices(*settings.model_prices))
+        own = openai_chat(model, url, settings.model_key, asked, loopback=not settings.model_url, budget=budget)
+        return ChainVerbalizer(own, pack, name=_name(spec), decoding=asked, close=partial(disconnect, own))
     decoding = Decoding(seeded=False)
     try:
         return ChainVerbalizer(chat_model(spec, decoding), pack, name=_name(spec), decoding=decoding)

@@ -12,7 +12,7 @@ from engine.verbalization.answers import parse
 from ontology.issue import Issue, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from engine.verbalization.port import Request
@@ -33,8 +33,10 @@ class Keyed(Protocol):
         """Digest of model, decoding and messages."""
         ...
 
-    def write(self, requests: Sequence[Request]) -> list[str | ModelError]:
-        """As in the port."""
+    def write(
+        self, requests: Sequence[Request], done: Callable[[int, str | ModelError], None] | None = None
+    ) -> list[str | ModelError]:
+        """As in the port; tells each answer by `done(i, answer)` as soon as it is known."""
         ...
 
     def close(self) -> None:
@@ -58,15 +60,18 @@ class CachedVerbalizer:
         self._off = False
 
     def write(self, requests: Sequence[Request]) -> list[str | ModelError]:
-        """As the inner one, in order; requests alike in all that counts are asked once."""
+        """As the inner one, in order; requests alike in all that counts are asked once. Each answer is kept as it comes."""
         keys = [self._inner.key(request) for request in requests]
         known: dict[str, str | ModelError] = dict(self._read(keys))
         missing = {key: request for key, request in zip(keys, requests, strict=True) if key not in known}
         if missing:
-            answers = self._inner.write(list(missing.values()))
-            fresh = dict(zip(missing, answers, strict=True))
-            self._keep({key: answer for key, answer in fresh.items() if isinstance(answer, str)})
-            known.update(fresh)
+            names = list(missing)
+
+            def keep(i: int, answer: str | ModelError) -> None:
+                if isinstance(answer, str):
+                    self._keep({names[i]: answer})  # at once: a killed run asks for nothing again that was answered
+
+            known.update(zip(names, self._inner.write(list(missing.values()), keep), strict=True))
         return [known[key] for key in keys]
 
     def close(self) -> None:

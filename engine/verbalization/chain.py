@@ -1,9 +1,11 @@
-"""Sentences from any chat model: prompt, model, parser as one LangChain runnable. The only module that knows LangChain."""
+"""Sentences from any chat model: prompt, model, parser as one LangChain runnable. It and `server_chat` know LangChain."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +13,22 @@ from langchain.chat_models import init_chat_model
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, convert_to_messages
 from langchain_core.runnables import Runnable, RunnableLambda
-from langchain_openai import ChatOpenAI
 
 from engine.verbalization.answers import faults, parse
 from engine.verbalization.openings import opening
 from engine.verbalization.prompts import PromptForm, messages, prompt_id
+from engine.verbalization.server_chat import ServerChat
+from engine.verbalization.transport import Budget, Policy, Transport
+from engine.verbalization.transport.replies import fault, of_status
 from ontology.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from engine.verbalization.port import Request
     from ontology.pack import Pack
+
+    Done = Callable[[int, str | ModelError], None]
 
 __all__ = ["LOCAL", "SERVER", "ChainVerbalizer", "Decoding", "chat_model", "disconnect", "is_chat_model", "openai_chat"]
 
@@ -32,7 +38,9 @@ _SEED_STEP = 0x9E3779B1  # odd, so the candidates of neighbouring seeds never me
 @dataclass(frozen=True, slots=True)
 class Decoding:
     """How a model is asked. `candidates`: how often it may try before the best of its sentences is taken as it is.
-    `seeded`: the server takes a seed with each request. `timeout` (seconds) and `concurrency` do not change the answer.
+    `samples`: sentences that one request asks for (OpenAI's `n`), the best of which is taken. `structured`: answers are asked for
+    as JSON by a schema where the server knows that. `seeded`: the server takes a seed with each request. `timeout`
+    (seconds), `concurrency` and `retries` do not change the answer.
     """
 
     temperature: float = 0.7
@@ -43,9 +51,11 @@ class Decoding:
     timeout: float = 60.0
     concurrency: int = 8
     retries: int = 2
+    samples: int = 1
+    structured: bool = False
 
 
-SERVER = Decoding()
+SERVER = Decoding(concurrency=64, retries=4)
 """For servers of one's own (vLLM, Ollama)."""
 LOCAL = Decoding(
     temperature=0.5,
@@ -89,26 +99,81 @@ class ChainVerbalizer:
         self.prompt = prompt_id(pack, self.form)
         self._model, self._pack, self._identity, self._close = model, pack, identity, close
 
-    def write(self, requests: Sequence[Request]) -> list[str | ModelError]:
-        """One sentence, or the reason for none, a request, in order; at most `decoding.concurrency` questions at once."""
-        best: list[str | ModelError] = [ModelError("not asked", code="model-failed")] * len(requests)
-        fewest = [1000] * len(requests)
-        waiting = list(range(len(requests)))
+    def write(self, requests: Sequence[Request], done: Done | None = None) -> list[str | ModelError]:
+        """One sentence, or the reason for none, a request, in order; at most `decoding.concurrency` questions at once.
+
+        `done(i, answer)` is called for each as soon as it is known, from whatever thread knows it.
+        """
+        tell = done or (lambda _i, _answer: None)
+        try:
+            model = self._model if isinstance(self._model, BaseChatModel) else self._model()
+        except ModelError as error:
+            return [error] * len(requests)
+        if isinstance(model, ServerChat):
+            return model.transport.run(self._flow(model, requests, tell))
+        best = self._rounds(model, requests)
+        for i, answer in enumerate(best):
+            tell(i, answer)
+        return best
+
+    async def _flow(self, model: ServerChat, requests: Sequence[Request], done: Done) -> list[str | ModelError]:
+        """All requests on their way at once: the transport lets as many through as the server can take, and none waits for another."""
+
+        async def one(i: int) -> tuple[int, str | ModelError]:
+            request = requests[i]
+            best: str | ModelError = _NOT_ASKED
+            fewest = _WORST + 1
+            for attempt in range(self.decoding.candidates):
+                chat, options = self._prompt(request, attempt)
+                hold = list[Callable[[], None]]()
+                try:
+                    result = await model.agenerate([convert_to_messages(chat)], hold=hold, **options)
+                except Exception as error:  # noqa: BLE001 -- ours as it is, anything else translated
+                    answers: list[str | ModelError] = [_translate(error, self.name)]
+                else:
+                    answers = [self._parsed(request, choice) for choice in result.generations[0]]
+                best, fewest = self._better(request, best, fewest, answers)
+                last = not fewest or _hopeless(best) or attempt + 1 == self.decoding.candidates
+                if last:
+                    done(i, best)
+                for leave in hold:
+                    leave()
+                if last:
+                    break
+            return i, best
+
+        order = sorted(range(len(requests)), key=lambda i: self._prefix(requests[i]))
+        return [answer for _, answer in sorted(await asyncio.gather(*map(one, order)), key=lambda pair: pair[0])]
+
+    def _parsed(self, request: Request, choice: Any) -> str | ModelError:
+        return _read(choice.message, opening(request) if self.form.brief else "")
+
+    def _better(
+        self, request: Request, best: str | ModelError, fewest: int, answers: Sequence[str | ModelError]
+    ) -> tuple[str | ModelError, int]:
+        for answer in answers:
+            wrong = _WORST if isinstance(answer, ModelError) else len(faults(request, answer, self._pack))
+            if wrong < fewest:
+                best, fewest = answer, wrong
+        return best, fewest
+
+    def _rounds(self, model: BaseChatModel, requests: Sequence[Request]) -> list[str | ModelError]:
+        """The same over any other chat model, in its own threads."""
+        best: list[str | ModelError] = [_NOT_ASKED] * len(requests)
+        fewest = [_WORST + 1] * len(requests)
+        waiting = sorted(range(len(requests)), key=lambda i: self._prefix(requests[i]))
         for attempt in range(self.decoding.candidates):
             if not waiting:
                 break
-            waiting.sort(key=lambda i: self._prefix(requests[i]))
-            answers = self._ask([requests[i] for i in waiting], attempt)
+            answers = self._ask(model, [requests[i] for i in waiting], attempt)
             for i, answer in zip(waiting, answers, strict=True):
-                wrong = 999 if isinstance(answer, ModelError) else len(faults(requests[i], answer, self._pack))
-                if wrong < fewest[i]:
-                    best[i], fewest[i] = answer, wrong
+                best[i], fewest[i] = self._better(requests[i], best[i], fewest[i], [answer])
             waiting = [i for i in waiting if fewest[i] and not _hopeless(best[i])]
         return best
 
     def key(self, request: Request) -> str:
         """SHA-256 of all that settles the answer: model, decoding and messages. Where the server is does not count."""
-        decoding = {k: v for k, v in asdict(self.decoding).items() if k not in {"timeout", "concurrency", "retries"}}
+        decoding = {k: v for k, v in asdict(self.decoding).items() if k not in _NO_MATTER}
         parts = [self.name, self._identity, decoding, request.seed, messages(request, self._pack, self.form)]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -122,22 +187,22 @@ class ChainVerbalizer:
         """What stands before the plan: requests that share it are asked one after the other, for the server's cache."""
         return "\n".join(text for _, text in messages(request, self._pack, self.form)[: 1 + 2 * self.form.examples])
 
-    def _ask(self, requests: Sequence[Request], attempt: int) -> list[str | ModelError]:
-        try:
-            model = self._model if isinstance(self._model, BaseChatModel) else self._model()
-        except ModelError as error:
-            return [error] * len(requests)
+    def _ask(self, model: BaseChatModel, requests: Sequence[Request], attempt: int) -> list[str | ModelError]:
         chain = self._chain(model, attempt)
         answers = chain.batch(list(requests), {"max_concurrency": self.decoding.concurrency}, return_exceptions=True)
         return [_translate(answer, self.name) if isinstance(answer, Exception) else answer for answer in answers]
 
+    def _prompt(self, request: Request, attempt: int) -> tuple[list[tuple[str, str]], dict[str, Any]]:
+        """The messages and the options of one question."""
+        seed = (request.seed + attempt * _SEED_STEP) & 0x7FFFFFFF
+        options: dict[str, Any] = {"seed": seed} if self.decoding.seeded else {}
+        if stop := [s for s in self.decoding.stop if s not in request.plan.phrase]:
+            options["stop"] = stop
+        return messages(request, self._pack, self.form), options
+
     def _chain(self, model: BaseChatModel, attempt: int) -> Runnable[Request, str | ModelError]:
         def prompt(request: Request) -> dict[str, Any]:
-            chat = messages(request, self._pack, self.form)
-            seed = (request.seed + attempt * _SEED_STEP) & 0x7FFFFFFF
-            options: dict[str, Any] = {"seed": seed} if self.decoding.seeded else {}
-            if stop := [s for s in self.decoding.stop if s not in request.plan.phrase]:
-                options["stop"] = stop
+            chat, options = self._prompt(request, attempt)
             return {"chat": convert_to_messages(chat), "options": options}
 
         def ask(asked: dict[str, Any]) -> AIMessage:
@@ -152,30 +217,31 @@ class ChainVerbalizer:
         return RunnableLambda(both) | RunnableLambda(read)
 
 
-def openai_chat(name: str, url: str, key: str, decoding: Decoding, *, loopback: bool = False) -> ChatOpenAI:
+def openai_chat(
+    name: str, url: str, key: str, decoding: Decoding, *, loopback: bool = False, budget: Budget | None = None
+) -> ServerChat:
     """A chat model behind an OpenAI-compatible server; `disconnect` ends its connections. With `loopback` no proxy of the
     environment is used.
     """
-    import httpx
-    from pydantic import SecretStr
-
-    return ChatOpenAI(
-        model=name,
-        base_url=url,
-        api_key=SecretStr(key or "none"),
-        temperature=decoding.temperature,
+    policy = Policy(
+        concurrency=decoding.concurrency,
+        tries=decoding.retries + 1,
         timeout=decoding.timeout,
-        max_retries=decoding.retries,
-        extra_body={"max_tokens": decoding.max_tokens},  # the field that every such server knows
-        use_responses_api=False,
-        http_client=httpx.Client(trust_env=not loopback, timeout=decoding.timeout, follow_redirects=False),
+        budget=budget or Budget(),
+    )
+    return ServerChat(
+        Transport(name, url, key, policy, loopback=loopback),
+        temperature=decoding.temperature,
+        max_tokens=decoding.max_tokens,
+        samples=decoding.samples,
+        structured=decoding.structured,
     )
 
 
 def disconnect(model: BaseChatModel) -> None:
     """Closes the connections of a model that `openai_chat` made."""
-    if isinstance(model, ChatOpenAI) and model.http_client is not None:
-        model.http_client.close()
+    if isinstance(model, ServerChat):
+        model.transport.close()
 
 
 def chat_model(spec: str, decoding: Decoding) -> BaseChatModel:
@@ -201,6 +267,8 @@ def _read(message: AIMessage, start: str) -> str | ModelError:
     about = message.response_metadata
     if (about.get("finish_reason") or about.get("stop_reason") or about.get("done_reason")) in {"length", "max_tokens"}:
         return ModelError("the answer was cut at the most tokens allowed", code="length")
+    if about.get("finish_reason") in {"refusal", "content_filter"}:
+        return ModelError("the model refused to write the sentence", code="refusal")
     text = str(message.text)
     if start and not text.startswith(start):
         text = f"{start}{text}" if text[:1].isspace() else f"{start} {text}"
@@ -215,16 +283,21 @@ def _hopeless(answer: str | ModelError) -> bool:
 
 
 _SERVER_CODES = frozenset(
-    {"timeout", "unreachable", "rate-limit", "server", "refused-key", "unknown-model", "bad-request", "model-failed"}
+    {
+        "budget",
+        "timeout",
+        "unreachable",
+        "rate-limit",
+        "server",
+        "refused-key",
+        "unknown-model",
+        "bad-request",
+        "model-failed",
+    }
 )
-_STATUS = {
-    401: ("refused-key", "refused the key; set DUALALIGN_MODEL_KEY"),
-    403: ("refused-key", "refused the key; set DUALALIGN_MODEL_KEY"),
-    404: ("unknown-model", "does not serve that model or path; compare its name with the server's list"),
-    408: ("timeout", "gave no answer in time"),
-    429: ("rate-limit", "asks for fewer requests; try later or lower the concurrency"),
-}
-_RETRYABLE = frozenset({"timeout", "unreachable", "rate-limit", "server"})
+_NO_MATTER = frozenset({"timeout", "concurrency", "retries"})
+_NOT_ASKED = ModelError("not asked", code="model-failed")
+_WORST = 999
 
 
 def _translate(error: Exception, name: str) -> ModelError:
@@ -232,16 +305,10 @@ def _translate(error: Exception, name: str) -> ModelError:
     if isinstance(error, ModelError):
         return error
     status, kind = getattr(error, "status_code", None), type(error).__name__
-    if isinstance(status, int) and status in _STATUS:
-        code, why = _STATUS[status]
-    elif isinstance(status, int) and status >= 500:  # noqa: PLR2004 -- HTTP's class of server errors
-        code, why = "server", f"failed with HTTP {status}; try again"
-    elif isinstance(status, int):
-        code, why = "bad-request", f"refused the request with HTTP {status}"
-    elif isinstance(error, TimeoutError) or "Timeout" in kind:
-        code, why = "timeout", "gave no answer in time"
-    elif isinstance(error, ConnectionError) or "Connect" in kind:
-        code, why = "unreachable", "cannot be reached; is the server running, and is DUALALIGN_MODEL_URL right?"
-    else:
-        code, why = "model-failed", f"failed with {kind}"
-    return ModelError(f"model {name} {why}", code=code, retryable=code in _RETRYABLE)
+    if isinstance(status, int):
+        return of_status(status, name)
+    if isinstance(error, TimeoutError) or "Timeout" in kind:
+        return fault("timeout", "gave no answer in time", name)
+    if isinstance(error, ConnectionError) or "Connect" in kind:
+        return fault("unreachable", "cannot be reached; is the server running, and is DUALALIGN_MODEL_URL right?", name)
+    return fault("model-failed", f"failed with {kind}", name)

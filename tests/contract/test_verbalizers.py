@@ -366,8 +366,8 @@ def test_vllm_by_name_asks_the_server_of_the_settings(serve, tmp_path):
 def test_servers_of_ones_own_are_looked_for_on_this_machine(settings):
     for spec, address in (("vllm:m", "http://127.0.0.1:8000/v1"), ("ollama:phi4:14b", "http://127.0.0.1:11434/v1")):
         with closing(open_verbalizer(spec, PACK, settings, cache=False)) as verbalizer:
-            assert verbalizer._model.openai_api_base == address
-            assert verbalizer._model.model_name == spec.partition(":")[2]
+            assert verbalizer._model.transport.address == f"{address}/chat/completions"
+            assert verbalizer._model.transport.model == spec.partition(":")[2]
 
 
 def test_a_chat_model_itself(settings):

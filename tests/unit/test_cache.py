@@ -25,11 +25,14 @@ class Counting:
     def key(self, request):
         return f"{request.plan.label}-{request.seed}"
 
-    def write(self, requests):
+    def write(self, requests, done=None):
         self.asked += [self.key(r) for r in requests]
-        return [
+        answers = [
             ModelError("no", code="empty") if r.plan.label == "bad" else f"Sentence {self.key(r)}." for r in requests
         ]
+        for place, answer in enumerate(answers):
+            done(place, answer)
+        return answers
 
     def close(self):
         self.closed += 1
@@ -162,7 +165,10 @@ def test_processes_share_one_file(path):
         class Echo:
             name, prompt = "echo", "p"
             def key(self, request): return str(request.seed)
-            def write(self, requests): return [f"Sentence {r.seed}." for r in requests]
+            def write(self, requests, done):
+                answers = [f"Sentence {r.seed}." for r in requests]
+                for place, answer in enumerate(answers): done(place, answer)
+                return answers
             def close(self): pass
 
         cached = CachedVerbalizer(Echo(), Path(sys.argv[1]))

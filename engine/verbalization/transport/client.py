@@ -1,0 +1,350 @@
+"""`Transport`: calls of one OpenAI-compatible server, many at once, in an event loop of its own. The only module that knows aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import random
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from engine.verbalization.transport.budget import Budget, Ledger
+from engine.verbalization.transport.limits import Breaker, Concurrency, RetryBudget, pause, retry_after
+from engine.verbalization.transport.replies import LARGEST, Reply, fault, of_status, read_reply
+from ontology.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+    from concurrent.futures import Future
+
+    import aiohttp
+
+__all__ = ["Policy", "Transport", "TransportReport"]
+
+T = TypeVar("T")
+
+_OVERLOAD = frozenset({"rate-limit", "timeout"})
+_DOWN = frozenset({"unreachable", "timeout", "server"})
+_ALIVE = frozenset({"", "too-long", "empty"})
+"""Ends of a call that only a server that completes something can bring about: a refusal may come from a proxy before it."""
+_CONNECT = 10.0
+_FIRST_PATIENCE = 5.0  # a server that never answered is more likely not there than gone for a moment
+
+
+def _stay() -> None:
+    """The place is given back by whoever holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a server is called; none of it changes an answer. `concurrency`: most calls at once. `tries`: most sends of a call.
+    `timeout`: seconds of one try. `patience`: seconds that calls wait for a server that is down. `retry_share`: retries sent
+    at once, as a share of first tries. `seed`: of the jitter.
+    """
+
+    concurrency: int = 64
+    tries: int = 5
+    timeout: float = 60.0
+    patience: float = 120.0
+    retry_share: float = 0.1
+    budget: Budget = field(default_factory=Budget)
+    seed: int | None = None
+
+
+@dataclass(slots=True)
+class TransportReport:
+    """Counts so far: `requested = answered + sum(failed) + waiting`, and `sent = requested that were sent + retries`. `faults` counts every
+    try that failed, by code, those that a retry made good included; `failed` counts calls given up.
+    """
+
+    requested: int = 0
+    answered: int = 0
+    sent: int = 0
+    retries: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    money: float = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """Calls that are neither answered nor given up."""
+        return self.requested - self.answered - sum(self.failed.values())
+
+
+class Transport:
+    """Sends chat completions. A call ends in a `Reply` or in a `ModelError` that names why; it never raises for what a server does.
+
+    Overload (429, 503, time-outs) lowers the concurrency; a retry waits as long as the server asks, else with full jitter;
+    retries beyond a tenth of the first tries wait behind these. After twenty failures in a row only one real completion at
+    a time is tried until one succeeds: the others wait, at most `policy.patience` seconds. A budget that is spent ends every
+    further call with the code `budget`. The key is in no error and in no report.
+    """
+
+    def __init__(
+        self, model: str, url: str, key: str = "", policy: Policy | None = None, *, loopback: bool = False
+    ) -> None:
+        self.model, self.policy = model, policy or Policy()
+        self.report = TransportReport()
+        self._url, self._key, self._loopback = f"{url.rstrip('/')}/chat/completions", key, loopback
+        self.ledger = Ledger(self.policy.budget)
+        self.concurrency = Concurrency(self.policy.concurrency)
+        self._retries, self.breaker = RetryBudget(self.policy.retry_share), Breaker()
+        self._rng = random.Random(self.policy.seed)  # noqa: S311 -- jitter
+        self._queue: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+        self._flying = 0
+        self._spent = False
+        self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._guard = threading.Lock()
+
+    @property
+    def address(self) -> str:
+        """Where calls go."""
+        return self._url
+
+    # ---- from other threads
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Runs `work` in the transport's event loop and waits for it; an interrupt cancels it."""
+        future = self.submit(work)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Starts `work` in the transport's event loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._running())
+
+    def is_current(self) -> bool:
+        """Whether the caller runs in the transport's event loop."""
+        return threading.current_thread() is self._thread
+
+    def close(self) -> None:
+        """Ends connections and the loop; may be called twice."""
+        with self._guard:
+            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+        if loop is None or thread is None:
+            return
+        asyncio.run_coroutine_threadsafe(self._end(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._guard:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="model-calls", daemon=True)
+                self._thread.start()
+            return self._loop
+
+    async def _end(self) -> None:
+        own = asyncio.current_task()
+        for task in asyncio.all_tasks():
+            if task is not own:
+                task.cancel()
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    # ---- in the loop
+
+    async def send(self, body: Mapping[str, Any], hold: list[Callable[[], None]] | None = None) -> Reply | ModelError:
+        """One chat completion: `body` as in OpenAI's API (`messages`, `max_tokens` ...); the model's name is added.
+
+        With `hold` an answered call keeps its place until the function put there is called (once): so no more answers than
+        `policy.concurrency` are ever on their way to where they are kept.
+        """
+        self.report.requested += 1
+        data = json.dumps({"model": self.model, **body}, ensure_ascii=True).encode("ascii")
+        most = int(body.get("max_tokens", 1024)) * int(body.get("n", 1))
+        try:
+            answer = await self._persist(data, most, hold)
+        except BaseException:
+            self.report.failed["cancelled"] += 1
+            raise
+        if isinstance(answer, Reply):
+            self.report.answered += 1
+        else:
+            self.report.failed[answer.code] += 1
+        return answer
+
+    async def _persist(self, data: bytes, most: int, hold: list[Callable[[], None]] | None) -> Reply | ModelError:
+        urgent, tries = False, 0
+        begun = time.monotonic()
+        while True:
+            leave = self._leave
+            await self._enter(urgent=urgent, late=tries > 0 and not urgent)
+            try:
+                stop = await self._may_go(begun, len(data), most)
+                if isinstance(stop, ModelError):
+                    return stop
+                tries += 1
+                self.report.sent += 1
+                self.report.retries += tries > 1
+                if tries == 1:
+                    self._retries.first_try()
+                answer, asked = await self._try(data, stop)
+                if hold is not None and isinstance(answer, Reply):
+                    hold.append(leave)
+                    leave = _stay
+            finally:
+                leave()
+            if isinstance(answer, Reply):
+                return answer
+            self.report.faults[answer.code] += 1
+            if not answer.retryable:
+                return answer
+            if self.breaker.open:
+                tries = min(tries, self.policy.tries - 1)  # waiting for a server that is down uses up no try
+                if self._impatient(begun):
+                    return answer
+            elif tries >= self.policy.tries:
+                return answer
+            urgent = self._retries.take()
+            await asyncio.sleep(pause(tries, asked, self._rng))
+
+    async def _may_go(self, begun: float, size: int, most: int) -> tuple[int, int] | ModelError:
+        """The reservation of a call that may be sent now, or why it may not."""
+        while wait := self.breaker.wait(time.monotonic()):
+            if self._impatient(begun):
+                why = "has failed every call for a while; is the server running, and is DUALALIGN_MODEL_URL right?"
+                return fault("unreachable", why, self.model)
+            await asyncio.sleep(wait)
+        while not self._spent:
+            held = self.ledger.reserve(prompt_bytes=size, most_answer=most)
+            if held is not None:
+                return held
+            if self.ledger.idle:
+                self._spent = True
+            else:
+                await asyncio.sleep(0.02)  # what is in flight may cost less than is set aside for it
+        why = f"may cost no more: {self.ledger.tokens} tokens ({self.ledger.money:.4f} in money) of the budget are spent; raise it to go on"
+        return fault("budget", why, self.model)
+
+    def _impatient(self, begun: float) -> bool:
+        opened = self.breaker.opened_at
+        patience = self.policy.patience if self.report.answered else min(self.policy.patience, _FIRST_PATIENCE)
+        return opened is not None and time.monotonic() - max(begun, opened) >= patience
+
+    async def _try(self, data: bytes, held: tuple[int, int]) -> tuple[Reply | ModelError, float | None]:
+        asked: float | None = None
+        unsent = False
+        answer: Reply | ModelError = fault("unreachable", "was not asked to the end", self.model)
+        try:
+            answer, asked = await self._post(data)
+        except (TimeoutError, asyncio.TimeoutError):  # noqa: UP041 -- one class since 3.11; aiohttp raises children of either
+            answer = fault("timeout", f"gave no answer within {self.policy.timeout:g} seconds", self.model)
+        except Exception as error:  # noqa: BLE001 -- aiohttp's and the system's; their texts hold addresses
+            answer, unsent = self._translate(error)
+        finally:
+            known = isinstance(answer, Reply)
+            self.ledger.settle(
+                held,
+                prompt_bytes=len(data),
+                prompt=answer.prompt_tokens if isinstance(answer, Reply) else None,
+                answer=answer.answer_tokens if isinstance(answer, Reply) else None,
+                unsent=unsent or (not known and getattr(answer, "code", "") in {"rate-limit", "server", "bad-request"}),
+            )
+            self.report.prompt_tokens, self.report.answer_tokens = self.ledger.prompt, self.ledger.answer
+            self.report.money = self.ledger.money
+        self._learn(answer)
+        return answer, asked
+
+    async def _post(self, data: bytes) -> tuple[Reply | ModelError, float | None]:
+        async with self._connected().post(self._url, data=data, allow_redirects=False) as response:
+            asked = retry_after(response.headers.get("Retry-After"), time.time())
+            if response.status != 200:  # noqa: PLR2004 -- HTTP's OK
+                return of_status(response.status, self.model), asked
+            if (response.content_length or 0) > LARGEST:
+                return read_reply(b" " * (LARGEST + 1), self.model), None
+            body = bytearray()
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > LARGEST:
+                    break
+            return read_reply(bytes(body), self.model), None
+
+    def _connected(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            import aiohttp
+
+            headers = {"Content-Type": "application/json"}
+            if self._key:
+                headers["Authorization"] = f"Bearer {self._key}"
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                timeout=aiohttp.ClientTimeout(total=self.policy.timeout, sock_connect=_CONNECT),
+                headers=headers,
+                trust_env=not self._loopback,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+    def _translate(self, error: Exception) -> tuple[ModelError, bool]:
+        """A failure of the connection as ours, and whether nothing was sent."""
+        import aiohttp
+
+        if isinstance(error, aiohttp.ClientConnectorError):
+            why = "cannot be reached; is the server running, and is DUALALIGN_MODEL_URL right?"
+            return fault("unreachable", why, self.model), True
+        if isinstance(error, aiohttp.InvalidURL):
+            return fault("bad-request", "has an address that is no URL; set DUALALIGN_MODEL_URL", self.model), True
+        if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | OSError):
+            return fault("unreachable", "closed the connection before its answer", self.model), False
+        if isinstance(error, aiohttp.ClientPayloadError):
+            return fault("malformed", "ended its answer too early", self.model), False
+        if isinstance(error, aiohttp.ClientError):
+            return fault("malformed", f"answered with what is no HTTP ({type(error).__name__})", self.model), False
+        return fault("model-failed", f"failed with {type(error).__name__}", self.model), False
+
+    def _learn(self, answer: Reply | ModelError) -> None:
+        code = "" if isinstance(answer, Reply) else answer.code
+        if code in _OVERLOAD or "HTTP 503" in str(answer) or "HTTP 529" in str(answer):
+            self.concurrency.overloaded()
+        elif not code:
+            self.concurrency.succeeded()
+        if code in _DOWN:
+            self.breaker.failed(time.monotonic())
+        elif code in _ALIVE:
+            self.breaker.answered()
+        self._wake()
+
+    # ---- places, in order: urgent retries, first tries, other retries
+
+    async def _enter(self, *, urgent: bool, late: bool) -> None:
+        if self._flying < int(self.concurrency.now) and not self._queue:
+            self._flying += 1
+            return
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heappush(self._queue, (0 if urgent else 2 if late else 1, next(self._order), place))
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():
+                self._leave()
+            raise
+
+    def _leave(self) -> None:
+        self._flying -= 1
+        self._wake()
+
+    def _wake(self) -> None:
+        while self._queue and self._flying < int(self.concurrency.now):
+            place = heappop(self._queue)[2]
+            if not place.done():
+                self._flying += 1
+                with contextlib.suppress(asyncio.InvalidStateError):
+                    place.set_result(None)

@@ -1,0 +1,163 @@
+"""How hard a server may be pressed: concurrency, pauses, retries, and when it is held to be down. Pure: time and chance come in."""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
+
+__all__ = ["Breaker", "Concurrency", "RetryBudget", "pause", "retry_after"]
+
+_OVERLOADED = 0.2  # share of a window's calls: stray 429s of a shared server stay below
+_LEAST_WINDOW = 16
+_LONGEST_WAIT = 300.0  # seconds that a server may ask for
+
+
+class Concurrency:
+    """Calls at once, between 1 and `most`: doubled while all goes well, one more a window later, fewer where more than a fifth of
+    a window met an overloaded server (429, 503, 529, time-out), in proportion to that share (as in DCTCP, RFC 8257).
+
+    >>> limit = Concurrency(most=64)
+    >>> for _ in range(200): limit.succeeded()
+    >>> int(limit.now)
+    64
+    >>> for _ in range(64): limit.overloaded()
+    >>> int(limit.now)
+    32
+    """
+
+    def __init__(self, most: int, *, first: int = 16) -> None:
+        self.most = most
+        self.now = float(min(first, most))
+        self._calls = self._overloads = 0
+        self._ramp = True
+
+    def succeeded(self) -> None:
+        """A call was answered."""
+        self.now = min(float(self.most), self.now + (1.0 if self._ramp else 1.0 / self.now))
+        self._count(0)
+
+    def overloaded(self) -> None:
+        """A call met a server that has too much to do."""
+        self._count(1)
+
+    def _count(self, overloads: int) -> None:
+        self._calls += 1
+        self._overloads += overloads
+        if self._calls < max(_LEAST_WINDOW, self.now):
+            return
+        share = self._overloads / self._calls
+        if share > _OVERLOADED:
+            self.now, self._ramp = max(1.0, self.now * (1 - share / 2)), False
+        self._calls = self._overloads = 0
+
+
+class RetryBudget:
+    """Retries that may be sent at once: a tenth of the first tries, and a few to begin with. One beyond waits behind all first
+    tries, so that a failing server is not asked more than its calls need while others wait (Google SRE book, chapter 21).
+
+    >>> budget = RetryBudget(share=0.1, spare=1)
+    >>> budget.take(), budget.take()
+    (True, False)
+    >>> for _ in range(10): budget.first_try()
+    >>> budget.take()
+    True
+    """
+
+    def __init__(self, share: float = 0.1, spare: int = 10) -> None:
+        self._share, self._left, self._most = share, float(spare), max(100.0, float(spare))
+
+    def first_try(self) -> None:
+        """A call was sent for the first time."""
+        self._left = min(self._most, self._left + self._share)
+
+    def take(self) -> bool:
+        """Whether a retry is within the budget; it then counts."""
+        if self._left < 1 - 1e-9:
+            return False
+        self._left -= 1
+        return True
+
+
+class Breaker:
+    """Opens after `failures` server failures without an answer between them. While it is open one call at a time is let through: a
+    real completion is the only proof of life (a health page may say 200 while the engine is dead). The pause between
+    these doubles up to `longest` seconds.
+
+    >>> breaker = Breaker(failures=2)
+    >>> breaker.failed(now=0.0); breaker.failed(now=0.0)
+    >>> breaker.open, breaker.wait(now=0.0)
+    (True, 0.5)
+    >>> breaker.wait(now=0.6), breaker.wait(now=0.6)
+    (0.0, 0.5)
+    >>> breaker.answered(); breaker.open
+    False
+    """
+
+    def __init__(self, failures: int = 20, longest: float = 15.0) -> None:
+        self._most, self._longest = failures, longest
+        self._failures, self._next, self._step = 0, 0.0, 0.5
+        self.opened_at: float | None = None
+        self.openings = 0
+
+    @property
+    def open(self) -> bool:
+        """Whether the server is held to be down."""
+        return self.opened_at is not None
+
+    def answered(self) -> None:
+        """The server completed something, or judged a request: it lives."""
+        self._failures, self.opened_at, self._step = 0, None, 0.5
+
+    def failed(self, now: float) -> None:
+        """The server failed a call."""
+        self._failures += 1
+        if self._failures < self._most:
+            return
+        if self.opened_at is None:
+            self.opened_at, self.openings = now, self.openings + 1
+            self._next = now + self._step
+
+    def wait(self, now: float) -> float:
+        """Seconds until it is worth asking again; 0: go. While open, whoever gets 0 is the one call that tries."""
+        if self.opened_at is None:
+            return 0.0
+        if now < self._next:
+            return min(self._next - now, 0.5)
+        self._step = min(self._longest, self._step * 2)
+        self._next = now + self._step
+        return 0.0
+
+
+def pause(tries: int, asked: float | None, rng: random.Random, *, first: float = 0.1, longest: float = 10.0) -> float:
+    """Seconds before try `tries` + 1: what the server asked for (and up to a tenth more, so that not all come back at once), else full
+    jitter: uniform from 0 to `first` * 2**(tries - 1) (M. Brooker, "Exponential Backoff And Jitter", 2015).
+
+    >>> import random
+    >>> 2.0 <= pause(1, 2.0, random.Random(1)) <= 2.2 and 0 <= pause(3, None, random.Random(1)) <= 0.4
+    True
+    """
+    if asked is not None:
+        return asked * (1 + 0.1 * rng.random())
+    return rng.uniform(0, min(longest, first * 2 ** (tries - 1)))
+
+
+def retry_after(value: str | None, now: float) -> float | None:
+    """Seconds of a Retry-After header (RFC 9110, 10.2.3: seconds or a date; `now` is the time since 1970), at most five minutes; None
+    where there is none that can be read.
+
+    >>> retry_after("1.5", 0.0), retry_after("Thu, 01 Jan 1970 00:01:00 GMT", 50.0), retry_after("soon", 0.0), retry_after("nan", 0.0)
+    (1.5, 10.0, None, None)
+    """
+    if not value or len(value) > 64:  # noqa: PLR2004 -- longer is no date
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - now
+        except (ValueError, OverflowError):
+            return None
+    return min(max(0.0, seconds), _LONGEST_WAIT) if seconds == seconds else None  # noqa: PLR0124 -- not a number
