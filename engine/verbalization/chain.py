@@ -7,11 +7,12 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from langchain.chat_models import init_chat_model
 from langchain_core.language_models.chat_models import BaseChatModel
-from langchain_core.messages import AIMessage, convert_to_messages
+from langchain_core.messages import AIMessage, BaseMessage, convert_to_messages
 from langchain_core.runnables import Runnable, RunnableLambda
 
 from engine.verbalization.answers import faults, parse
@@ -124,10 +125,10 @@ class ChainVerbalizer:
             best: str | ModelError = _NOT_ASKED
             fewest = _WORST + 1
             for attempt in range(self.decoding.candidates):
-                chat, options = self._prompt(request, attempt)
+                options = self._options(request, attempt)
                 hold = list[Callable[[], None]]()
                 try:
-                    result = await model.agenerate([convert_to_messages(chat)], hold=hold, **options)
+                    result = await model.agenerate([chats[i]], hold=hold, **options)
                 except Exception as error:  # noqa: BLE001 -- ours as it is, anything else translated
                     answers: list[str | ModelError] = [_translate(error, self.name)]
                 else:
@@ -142,7 +143,9 @@ class ChainVerbalizer:
                     break
             return i, best
 
-        order = sorted(range(len(requests)), key=lambda i: self._prefix(requests[i]))
+        texts = [messages(request, self._pack, self.form) for request in requests]
+        chats = [[_message(*part) for part in chat] for chat in texts]
+        order = sorted(range(len(requests)), key=lambda i: self._head(texts[i]))
         return [answer for _, answer in sorted(await asyncio.gather(*map(one, order)), key=lambda pair: pair[0])]
 
     def _parsed(self, request: Request, choice: Any) -> str | ModelError:
@@ -185,25 +188,28 @@ class ChainVerbalizer:
 
     def _prefix(self, request: Request) -> str:
         """What stands before the plan: requests that share it are asked one after the other, for the server's cache."""
-        return "\n".join(text for _, text in messages(request, self._pack, self.form)[: 1 + 2 * self.form.examples])
+        return self._head(messages(request, self._pack, self.form))
+
+    def _head(self, chat: list[tuple[str, str]]) -> str:
+        return "\n".join(text for _, text in chat[: 1 + 2 * self.form.examples])
 
     def _ask(self, model: BaseChatModel, requests: Sequence[Request], attempt: int) -> list[str | ModelError]:
         chain = self._chain(model, attempt)
         answers = chain.batch(list(requests), {"max_concurrency": self.decoding.concurrency}, return_exceptions=True)
         return [_translate(answer, self.name) if isinstance(answer, Exception) else answer for answer in answers]
 
-    def _prompt(self, request: Request, attempt: int) -> tuple[list[tuple[str, str]], dict[str, Any]]:
-        """The messages and the options of one question."""
+    def _options(self, request: Request, attempt: int) -> dict[str, Any]:
+        """The options of one question."""
         seed = (request.seed + attempt * _SEED_STEP) & 0x7FFFFFFF
         options: dict[str, Any] = {"seed": seed} if self.decoding.seeded else {}
         if stop := [s for s in self.decoding.stop if s not in request.plan.phrase]:
             options["stop"] = stop
-        return messages(request, self._pack, self.form), options
+        return options
 
     def _chain(self, model: BaseChatModel, attempt: int) -> Runnable[Request, str | ModelError]:
         def prompt(request: Request) -> dict[str, Any]:
-            chat, options = self._prompt(request, attempt)
-            return {"chat": convert_to_messages(chat), "options": options}
+            chat = messages(request, self._pack, self.form)
+            return {"chat": convert_to_messages(chat), "options": self._options(request, attempt)}
 
         def ask(asked: dict[str, Any]) -> AIMessage:
             return model.invoke(asked["chat"], **asked["options"])
@@ -215,6 +221,12 @@ class ChainVerbalizer:
             return {"request": request, "message": (RunnableLambda(prompt) | RunnableLambda(ask)).invoke(request)}
 
         return RunnableLambda(both) | RunnableLambda(read)
+
+
+@lru_cache(maxsize=1024)
+def _message(role: str, text: str) -> BaseMessage:
+    """One message; those that many prompts share are made once."""
+    return convert_to_messages([(role, text)])[0]
 
 
 def openai_chat(

@@ -13,6 +13,7 @@ import json
 import re
 import unicodedata
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from engine.verbalization.openings import OLDEST, group_of, opening, pronouns
@@ -227,6 +228,7 @@ def since(plan: Plan) -> str:
     return "over the past year" if years == 1 else f"over the past {_NUMBERS[years]} years"
 
 
+@lru_cache(maxsize=8192)  # the examples and the names of a pack come again with every prompt
 def _clean(text: str, limit: int) -> str:
     """`text` on one line without control characters, marks of chat templates or double quotes, cut at `limit`."""
     kept = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text[: 4 * limit])

@@ -88,8 +88,8 @@ class FaultyModel:
                 elif not await self._complete(json.loads(body), writer):
                     return
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # the client is gone, or the server ends
         finally:
             writer.close()
 
