@@ -146,9 +146,9 @@ def speed(count, latency):
             sys.stdout.flush()
 
 
-def faults(count, latency):
+def faults(count, latency, kinds):
     clean = {}
-    for kind in ("none", *TRANSIENT, *CONTENT):
+    for kind in ("none", *(kinds or (*TRANSIENT, *CONTENT))):
         for share in (0.0,) if kind == "none" else (0.1, 0.3, 0.5):
             for lasting in (False, True) if kind in TRANSIENT and share == 0.1 else (kind in CONTENT,):
                 options = ["--latency", str(latency), *(["--lasting"] if lasting else [])]
@@ -194,6 +194,7 @@ def main():
     parser.add_argument("-n", type=int, default=2000)
     parser.add_argument("--latency", type=float, action="append")
     parser.add_argument("--faults", action="store_true")
+    parser.add_argument("--kind", action="append", choices=(*TRANSIENT, *CONTENT), help="Only these faults.")
     parser.add_argument("--kill", type=int, metavar="ROUNDS", default=0)
     parser.add_argument("--child", nargs=2, metavar=("URL", "FOLDER"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -201,7 +202,7 @@ def main():
         with closing(CachedVerbalizer(chain(asked.child[0]), Path(asked.child[1]) / "answers.sqlite3")) as model:
             assert all(isinstance(answer, str) for answer in model.write(requests(asked.n)))
     elif asked.faults:
-        faults(asked.n, (asked.latency or [0.05])[0])
+        faults(asked.n, (asked.latency or [0.05])[0], asked.kind)
     elif asked.kill:
         kill(asked.n, (asked.latency or [0.05])[0], asked.kill)
     else:

@@ -92,7 +92,7 @@ def test_requested_is_answered_and_failed_and_nothing_stops_early(kind, share):
         assert len(answers) == report.requested == 60
         assert report.waiting == 0
         assert report.answered == sum(isinstance(answer, Reply) for answer in answers)
-        assert report.sent == report.requested + report.retries == sum(server.asked.values())
+        assert report.sent == report.requested + report.retries == sum(server.asked.values()) - report.canaries
         assert set(server.asked) == {f"p{i}" for i in range(60)}
         assert SECRET not in f"{answers}{report}"
 
@@ -161,6 +161,15 @@ def test_a_server_that_is_down_is_asked_one_completion_at_a_time_until_it_is_bac
 async def _many(calls, count):
     bodies = ({"messages": [{"role": "user", "content": f"q{i}"}], "max_tokens": 20} for i in range(count))
     return await asyncio.gather(*map(calls.send, bodies))
+
+
+def test_calls_that_fail_for_good_are_not_taken_for_a_server_that_is_down():
+    with FaultyModel(strike(("server",), 0.3, lasting=True), latency=0.02) as server, transport(server) as calls:
+        begun = time.monotonic()
+        answers = send_all(calls, 200)
+        assert time.monotonic() - begun < 8
+        assert {answer.code for answer in answers if isinstance(answer, ModelError)} == {"server"}
+        assert calls.report.answered == sum(not server.script(f"p{i}", 1) for i in range(200))
 
 
 def test_a_server_that_never_comes_back_ends_every_call_in_time():

@@ -34,7 +34,12 @@ _DOWN = frozenset({"unreachable", "timeout", "server"})
 _ALIVE = frozenset({"", "too-long", "empty"})
 """Ends of a call that only a server that completes something can bring about: a refusal may come from a proxy before it."""
 _CONNECT = 10.0
+_RENEW = 500  # answers after which another request becomes the canary
 _FIRST_PATIENCE = 5.0  # a server that never answered is more likely not there than gone for a moment
+
+
+def _one_token(data: bytes) -> bytes:
+    return json.dumps({**json.loads(data), "max_tokens": 1, "n": 1}).encode("ascii")
 
 
 def _stay() -> None:
@@ -59,7 +64,8 @@ class Policy:
 
 @dataclass(slots=True)
 class TransportReport:
-    """Counts so far: `requested = answered + sum(failed) + waiting`, and `sent = requested that were sent + retries`. `faults` counts every
+    """Counts so far: `requested = answered + sum(failed) + waiting`, and `sent = requested that were sent + retries`;
+    canaries come on top. `faults` counts every
     try that failed, by code, those that a retry made good included; `failed` counts calls given up.
     """
 
@@ -67,6 +73,7 @@ class TransportReport:
     answered: int = 0
     sent: int = 0
     retries: int = 0
+    canaries: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     prompt_tokens: int = 0
@@ -83,8 +90,9 @@ class Transport:
     """Sends chat completions. A call ends in a `Reply` or in a `ModelError` that names why; it never raises for what a server does.
 
     Overload (429, 503, time-outs) lowers the concurrency; a retry waits as long as the server asks, else with full jitter;
-    retries beyond a tenth of the first tries wait behind these. After twenty failures in a row only one real completion at
-    a time is tried until one succeeds: the others wait, at most `policy.patience` seconds. A budget that is spent ends every
+    retries beyond a tenth of the first tries wait behind these. After twenty failures in a row only a canary, one real
+    completion that succeeded before, is asked for until it succeeds again: the others wait, at most `policy.patience` seconds.
+    A budget that is spent ends every
     further call with the code `budget`. The key is in no error and in no report.
     """
 
@@ -102,6 +110,7 @@ class Transport:
         self._order = itertools.count()
         self._flying = 0
         self._spent = False
+        self._good = b""
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -203,6 +212,7 @@ class Transport:
             finally:
                 leave()
             if isinstance(answer, Reply):
+                self._remember(data)
                 return answer
             self.report.faults[answer.code] += 1
             if not answer.retryable:
@@ -218,7 +228,13 @@ class Transport:
 
     async def _may_go(self, begun: float, size: int, most: int) -> tuple[int, int] | ModelError:
         """The reservation of a call that may be sent now, or why it may not."""
-        while wait := self.breaker.wait(time.monotonic()):
+        while self.breaker.open:
+            wait = self.breaker.wait(time.monotonic())
+            if not wait and self._good:
+                await self._canary()
+                continue
+            if not wait:
+                break  # nothing was ever completed: this call is the canary
             if self._impatient(begun):
                 why = "has failed every call for a while; is the server running, and is DUALALIGN_MODEL_URL right?"
                 return fault("unreachable", why, self.model)
@@ -234,12 +250,28 @@ class Transport:
         why = f"may cost no more: {self.ledger.tokens} tokens ({self.ledger.money:.4f} in money) of the budget are spent; raise it to go on"
         return fault("budget", why, self.model)
 
+    def _remember(self, data: bytes) -> None:
+        if not self._good or self.report.answered % _RENEW == 0:
+            self._good = _one_token(data)
+
+    async def _canary(self) -> None:
+        """Asks again for what the server completed last, and for one token of it."""
+        held = self.ledger.reserve(prompt_bytes=len(self._good), most_answer=1)
+        if held is None:
+            return
+        self.report.canaries += 1
+        answer, _ = await self._try(self._good, held, canary=True)
+        if isinstance(answer, Reply):
+            self.breaker.canary_answered()
+
     def _impatient(self, begun: float) -> bool:
         opened = self.breaker.opened_at
         patience = self.policy.patience if self.report.answered else min(self.policy.patience, _FIRST_PATIENCE)
         return opened is not None and time.monotonic() - max(begun, opened) >= patience
 
-    async def _try(self, data: bytes, held: tuple[int, int]) -> tuple[Reply | ModelError, float | None]:
+    async def _try(
+        self, data: bytes, held: tuple[int, int], *, canary: bool = False
+    ) -> tuple[Reply | ModelError, float | None]:
         asked: float | None = None
         unsent = False
         answer: Reply | ModelError = fault("unreachable", "was not asked to the end", self.model)
@@ -260,7 +292,8 @@ class Transport:
             )
             self.report.prompt_tokens, self.report.answer_tokens = self.ledger.prompt, self.ledger.answer
             self.report.money = self.ledger.money
-        self._learn(answer)
+        if not canary:
+            self._learn(answer)
         return answer, asked
 
     async def _post(self, data: bytes) -> tuple[Reply | ModelError, float | None]:

@@ -12,11 +12,15 @@ __all__ = ["Breaker", "Concurrency", "RetryBudget", "pause", "retry_after"]
 
 _OVERLOADED = 0.2  # share of a window's calls: stray 429s of a shared server stay below
 _LEAST_WINDOW = 16
+_FIRST_STEP = 0.5  # seconds from one canary to the next
+_LOOK = 0.05
+_LEAST = 1 / 16  # of the most calls at once: what a server that refuses everything is still asked
 _LONGEST_WAIT = 300.0  # seconds that a server may ask for
 
 
 class Concurrency:
-    """Calls at once, between 1 and `most`: doubled while all goes well, one more a window later, fewer where more than a fifth of
+    """Calls at once, between a sixteenth of `most` and `most`: doubled while all goes well, one more a window later,
+    fewer where more than a fifth of
     a window met an overloaded server (429, 503, 529, time-out), in proportion to that share (as in DCTCP, RFC 8257).
 
     >>> limit = Concurrency(most=64)
@@ -31,6 +35,7 @@ class Concurrency:
     def __init__(self, most: int, *, first: int = 16) -> None:
         self.most = most
         self.now = float(min(first, most))
+        self._least = max(1.0, most * _LEAST)
         self._calls = self._overloads = 0
         self._ramp = True
 
@@ -50,7 +55,7 @@ class Concurrency:
             return
         share = self._overloads / self._calls
         if share > _OVERLOADED:
-            self.now, self._ramp = max(1.0, self.now * (1 - share / 2)), False
+            self.now, self._ramp = max(self._least, self.now * (1 - share / 2)), False
         self._calls = self._overloads = 0
 
 
@@ -82,25 +87,26 @@ class RetryBudget:
 
 
 class Breaker:
-    """Opens after `failures` server failures without an answer between them. While it is open one call at a time is let through: a
-    real completion is the only proof of life (a health page may say 200 while the engine is dead). The pause between
-    these doubles up to `longest` seconds.
+    """Opens after `failures` server failures without an answer between them. While it is open nothing is sent but a canary, one at
+    a time: a real completion is the only proof of life (a health page may say 200 while the engine is dead). The first may go
+    at once; the pause between them doubles up to `longest` seconds. A canary that is answered while calls fail says that
+    these calls are at fault and not the server: it then takes twice as many failures to open again.
 
     >>> breaker = Breaker(failures=2)
     >>> breaker.failed(now=0.0); breaker.failed(now=0.0)
-    >>> breaker.open, breaker.wait(now=0.0)
-    (True, 0.5)
-    >>> breaker.wait(now=0.6), breaker.wait(now=0.6)
-    (0.0, 0.5)
-    >>> breaker.answered(); breaker.open
+    >>> breaker.open, breaker.wait(now=0.0), breaker.wait(now=0.0)
+    (True, 0.0, 0.05)
+    >>> breaker.wait(now=0.6)
+    0.0
+    >>> breaker.canary_answered(); breaker.open
     False
     """
 
     def __init__(self, failures: int = 20, longest: float = 15.0) -> None:
-        self._most, self._longest = failures, longest
-        self._failures, self._next, self._step = 0, 0.0, 0.5
+        self._first = self._most = failures
+        self._longest = longest
+        self._failures, self._next, self._step = 0, 0.0, _FIRST_STEP
         self.opened_at: float | None = None
-        self.openings = 0
 
     @property
     def open(self) -> bool:
@@ -108,27 +114,33 @@ class Breaker:
         return self.opened_at is not None
 
     def answered(self) -> None:
-        """The server completed something, or judged a request: it lives."""
-        self._failures, self.opened_at, self._step = 0, None, 0.5
+        """The server completed a call."""
+        self._close()
+        self._most = self._first
+
+    def canary_answered(self) -> None:
+        """The server completed what it had completed before."""
+        self._close()
+        self._most = min(64 * self._first, 2 * self._most)
 
     def failed(self, now: float) -> None:
         """The server failed a call."""
         self._failures += 1
-        if self._failures < self._most:
-            return
-        if self.opened_at is None:
-            self.opened_at, self.openings = now, self.openings + 1
-            self._next = now + self._step
+        if self._failures >= self._most and self.opened_at is None:
+            self.opened_at = self._next = now
 
     def wait(self, now: float) -> float:
-        """Seconds until it is worth asking again; 0: go. While open, whoever gets 0 is the one call that tries."""
+        """Seconds until it is worth looking again; 0: go. While open, whoever gets 0 is the one that sends a canary."""
         if self.opened_at is None:
             return 0.0
         if now < self._next:
-            return min(self._next - now, 0.5)
-        self._step = min(self._longest, self._step * 2)
+            return min(self._next - now, _LOOK)
         self._next = now + self._step
+        self._step = min(self._longest, self._step * 2)
         return 0.0
+
+    def _close(self) -> None:
+        self._failures, self.opened_at, self._step = 0, None, _FIRST_STEP
 
 
 def pause(tries: int, asked: float | None, rng: random.Random, *, first: float = 0.1, longest: float = 10.0) -> float:
