@@ -17,7 +17,7 @@ from langchain_core.runnables import Runnable, RunnableLambda
 
 from engine.verbalization.answers import faults, parse
 from engine.verbalization.openings import opening
-from engine.verbalization.prompts import PromptForm, messages, prompt_id
+from engine.verbalization.prompts import PromptForm, Prompts, prompt_id
 from engine.verbalization.server_chat import ServerChat
 from engine.verbalization.transport import Budget, Policy, Transport
 from engine.verbalization.transport.replies import fault, of_status
@@ -97,8 +97,11 @@ class ChainVerbalizer:
     ) -> None:
         self.name, self.decoding = name, decoding
         self.form = form or PromptForm()
+        self._prompts = Prompts(pack, self.form)
+        settled = {k: v for k, v in asdict(decoding).items() if k not in _NO_MATTER}
+        self._settled = json.dumps([name, identity, settled], sort_keys=True)
         self.prompt = prompt_id(pack, self.form)
-        self._model, self._pack, self._identity, self._close = model, pack, identity, close
+        self._model, self._pack, self._close = model, pack, close
 
     def write(self, requests: Sequence[Request], done: Done | None = None) -> list[str | ModelError]:
         """One sentence, or the reason for none, a request, in order; at most `decoding.concurrency` questions at once.
@@ -122,13 +125,14 @@ class ChainVerbalizer:
 
         async def one(i: int) -> tuple[int, str | ModelError]:
             request = requests[i]
+            chat = [_message(*part) for part in self._prompts.messages(request)]
             best: str | ModelError = _NOT_ASKED
             fewest = _WORST + 1
             for attempt in range(self.decoding.candidates):
                 options = self._options(request, attempt)
                 hold = list[Callable[[], None]]()
                 try:
-                    result = await model.agenerate([chats[i]], hold=hold, **options)
+                    result = await model.agenerate([chat], hold=hold, **options)
                 except Exception as error:  # noqa: BLE001 -- ours as it is, anything else translated
                     answers: list[str | ModelError] = [_translate(error, self.name)]
                 else:
@@ -143,9 +147,7 @@ class ChainVerbalizer:
                     break
             return i, best
 
-        texts = [messages(request, self._pack, self.form) for request in requests]
-        chats = [[_message(*part) for part in chat] for chat in texts]
-        order = sorted(range(len(requests)), key=lambda i: self._head(texts[i]))
+        order = sorted(range(len(requests)), key=lambda i: self._head(requests[i]))
         return [answer for _, answer in sorted(await asyncio.gather(*map(one, order)), key=lambda pair: pair[0])]
 
     def _parsed(self, request: Request, choice: Any) -> str | ModelError:
@@ -164,7 +166,7 @@ class ChainVerbalizer:
         """The same over any other chat model, in its own threads."""
         best: list[str | ModelError] = [_NOT_ASKED] * len(requests)
         fewest = [_WORST + 1] * len(requests)
-        waiting = sorted(range(len(requests)), key=lambda i: self._prefix(requests[i]))
+        waiting = sorted(range(len(requests)), key=lambda i: self._head(requests[i]))
         for attempt in range(self.decoding.candidates):
             if not waiting:
                 break
@@ -176,9 +178,8 @@ class ChainVerbalizer:
 
     def key(self, request: Request) -> str:
         """SHA-256 of all that settles the answer: model, decoding and messages. Where the server is does not count."""
-        decoding = {k: v for k, v in asdict(self.decoding).items() if k not in _NO_MATTER}
-        parts = [self.name, self._identity, decoding, request.seed, messages(request, self._pack, self.form)]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
+        parts = json.dumps([request.seed, self._prompts.messages(request)])
+        return hashlib.sha256(f"{self._settled}{parts}".encode("utf-8", "surrogatepass")).hexdigest()
 
     def close(self) -> None:
         """Gives back the server behind the model, if it is ours."""
@@ -186,12 +187,9 @@ class ChainVerbalizer:
         if close is not None:
             close()
 
-    def _prefix(self, request: Request) -> str:
+    def _head(self, request: Request) -> tuple[tuple[str, str], ...]:
         """What stands before the plan: requests that share it are asked one after the other, for the server's cache."""
-        return self._head(messages(request, self._pack, self.form))
-
-    def _head(self, chat: list[tuple[str, str]]) -> str:
-        return "\n".join(text for _, text in chat[: 1 + 2 * self.form.examples])
+        return self._prompts.head(request.plan)
 
     def _ask(self, model: BaseChatModel, requests: Sequence[Request], attempt: int) -> list[str | ModelError]:
         chain = self._chain(model, attempt)
@@ -208,7 +206,7 @@ class ChainVerbalizer:
 
     def _chain(self, model: BaseChatModel, attempt: int) -> Runnable[Request, str | ModelError]:
         def prompt(request: Request) -> dict[str, Any]:
-            chat = messages(request, self._pack, self.form)
+            chat = self._prompts.messages(request)
             return {"chat": convert_to_messages(chat), "options": self._options(request, attempt)}
 
         def ask(asked: dict[str, Any]) -> AIMessage:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from engine.plan import Plan
     from ontology.pack import Pack
 
-__all__ = ["BRIEF", "FULL", "PromptForm", "messages", "prompt_id", "since"]
+__all__ = ["BRIEF", "FULL", "PromptForm", "Prompts", "prompt_id", "since"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +72,54 @@ _TIME = re.compile(
 # ---- plan to words
 
 
-def messages(request: Request, pack: Pack, form: PromptForm = FULL) -> list[tuple[str, str]]:
-    """The chat as (role, text); roles are `system`, `user` and `assistant`. Constant text first, the plan last.
+class Prompts:
+    """The chats of one pack in one form. What plans of one kind share is written once and kept.
 
-    In the brief form the last message is the assistant's own beginning (`opening`), for the model to go on from.
-    A plan without a concept (the unguided baseline) gets the label's definition and no example.
+    >>> from engine.plan import Plan
+    >>> from ontology.pack import Pack
+    >>> chat = Prompts(Pack("p", "P", "1", "C0002395", "", *[()] * 14)).messages(Request(Plan("mood", "Mood.", phrase="apathy")))
+    >>> [role for role, _ in chat]
+    ['system', 'user']
     """
-    plan = request.plan
-    chat = [("system", _system(pack, form))]
-    for example in (_patterns if form.brief and plan.phrase else _examples)(plan, pack, form.examples):
-        chat += [("user", _example_plan(example, pack, form)), ("assistant", _clean(example.text, 300))]
-    chat.append(("user", _brief(plan) if form.brief else _full(plan)))
-    if form.brief:
-        start = opening(request)
-        return [*chat, ("assistant", start)] if start else chat
-    if request.previous:
-        chat += [("assistant", _clean(request.previous, 400)), ("user", _repair(request))]
-    return chat
+
+    def __init__(self, pack: Pack, form: PromptForm = FULL) -> None:
+        self.pack, self.form = pack, form
+        self._cuis = {example.cui for example in pack.examples}
+        self._kept: dict[tuple[object, ...], tuple[tuple[str, str], ...]] = {}
+
+    def messages(self, request: Request) -> list[tuple[str, str]]:
+        """The chat as (role, text); roles are `system`, `user` and `assistant`. Constant text first, the plan last.
+
+        In the brief form the last message is the assistant's own beginning (`opening`), for the model to go on from.
+        A plan without a concept (the unguided baseline) gets the label's definition and no example.
+        """
+        plan, brief = request.plan, self.form.brief
+        chat = list(self.head(plan))
+        chat.append(("user", _brief(plan) if brief else _full(plan)))
+        if brief:
+            start = opening(request)
+            return [*chat, ("assistant", start)] if start else chat
+        if request.previous:
+            chat += [("assistant", _clean(request.previous, 400)), ("user", _repair(request))]
+        return chat
+
+    def head(self, plan: Plan) -> tuple[tuple[str, str], ...]:
+        """What stands before the plan: the instructions and the examples."""
+        if self.form.brief and plan.phrase:
+            return self._written(plan)  # its patterns follow more of the plan
+        own = plan.cui if plan.cui in self._cuis else None
+        kind = (plan.assertion, plan.informant.kind, group_of(plan.entity), plan.label, plan.of is None, bool(plan.phrase), own)
+        kept = self._kept.get(kind)
+        if kept is None:
+            kept = self._kept[kind] = self._written(plan)
+        return kept
+
+    def _written(self, plan: Plan) -> tuple[tuple[str, str], ...]:
+        pack, form = self.pack, self.form
+        chat = [("system", _system(pack, form))]
+        for example in (_patterns if form.brief and plan.phrase else _examples)(plan, pack, form.examples):
+            chat += [("user", _example_plan(example, pack, form)), ("assistant", _clean(example.text, 300))]
+        return tuple(chat)
 
 
 def prompt_id(pack: Pack, form: PromptForm = FULL) -> str:
