@@ -26,7 +26,8 @@ import httpx
 
 from engine.plan import Plan
 from engine.verbalization.cache import CachedVerbalizer
-from engine.verbalization.chain import SERVER, ChainVerbalizer, disconnect, openai_chat
+from engine.verbalization.chain import ChainVerbalizer, disconnect, openai_chat
+from engine.verbalization.decoding import SERVER
 from engine.verbalization.port import Request
 from engine.verbalization.transport import Policy, Transport
 from ontology.errors import ModelError

@@ -46,6 +46,12 @@ if TYPE_CHECKING:
 @click.option(
     "--assertion", "assertions", multiple=True, metavar="NAME=WEIGHT", help="Mix of assertions; may be repeated."
 )
+@click.option(
+    "--decoding",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="How the model is asked: temperature, max_tokens, samples, together, candidates, structured, seeded; may be repeated.",
+)
 @click.option("--attempts", type=int, help="Tries a plan: the first and its repairs.")
 @click.option("--rounds", type=int, help="Plans a slot before the run stops.")
 @click.option(
@@ -94,11 +100,17 @@ def _run(found: TrajectoryGraph, asked: dict[str, Any], stack: ExitStack, *, dry
         asked["criteria"] = criteria
     asked["quotas"] = pairs(asked["quotas"], "--label", "neuropsychiatric=20", int)
     asked["assertions"] = pairs(asked["assertions"], "--assertion", "absent=0.2", float) or None
+    asked["decoding"] = pairs(asked["decoding"], "--decoding", "samples=4", _number) or None
     if dry_run:
         asked["out"] = None
     run = generate(found, asked.pop("n"), trajectories=trajectories, **asked)
     stack.enter_context(run)
     return run
+
+
+def _number(text: str) -> float:
+    """A number, or `true` and `false` as 1 and 0."""
+    return float({"true": "1", "false": "0"}.get(text.lower(), text))
 
 
 def _show(found: TrajectoryGraph, run: Run) -> None:

@@ -61,7 +61,7 @@ class WorkerSpec:
             combine(self.pack, self.elements),
             CatalogLinker(catalog, cache=cache),
             Validator(self.pack, catalog),
-            open_verbalizer(self.recipe.model, self.pack, self.settings),
+            open_verbalizer(self.recipe.model, self.pack, self.settings, decoding=self.recipe.decoding),
         )
 
 
@@ -135,7 +135,7 @@ def generate(
         raise ConfigError(f"{workers} workers need a model given by name and the default linker; use workers=1")
 
     def inline() -> Pool:
-        verbalizer = open_verbalizer(chosen, graph.pack, graph.settings)
+        verbalizer = open_verbalizer(chosen, graph.pack, graph.settings, decoding=recipe.decoding)
         worker = Worker(
             recipe, graph.pack, graph.catalog, graph.model, linker or graph.linker, graph.validator, verbalizer
         )

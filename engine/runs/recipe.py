@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from engine.sampling.criteria import Criteria
+from engine.verbalization.decoding import decoding_issues
 from ontology.errors import ConfigError, SourceError
 from ontology.issue import Issue, Severity
 
@@ -31,7 +32,8 @@ class Recipe:
 
     `n`: sentences (or trajectories where `unit` says so). `quotas`: label -> sentences; empty means even over all
     labels. `guidance`: both, persona, trajectory or none (the unguided baseline gets a label's definition alone).
-    `assertions`: assertion -> weight; empty means the default mix. `attempts`: tries a plan (the first and its repairs).
+    `assertions`: assertion -> weight; empty means the default mix. `decoding`: how the model is asked, where the model's own
+    ways are not wanted (`temperature`, `max_tokens`, `samples`, `together` ...). `attempts`: tries a plan (the first and its repairs).
     `rounds`: plans a slot before the run stops. `graph`, `pack`, `prompt`: fingerprints; `trajectories`: of given ones.
     """
 
@@ -45,6 +47,7 @@ class Recipe:
     guidance: Guidance = "both"
     criteria: Criteria = field(default_factory=Criteria)
     assertions: Mapping[str, float] = field(default_factory=dict)
+    decoding: Mapping[str, float] = field(default_factory=dict)
     attempts: int = 3
     rounds: int = 40
     catalog: str = "hpo"
@@ -143,7 +146,7 @@ def even_quotas(n: int, labels: tuple[str, ...]) -> dict[str, int]:
 def settle(recipe: Recipe, pack: Pack) -> Recipe:
     """The recipe with its quotas filled in, everything it names checked against the pack; ConfigError lists all mistakes."""
     labels = tuple(label.id for label in pack.labels)
-    issues = [*_numbers(recipe), *_names(recipe, labels, pack.id)]
+    issues = [*_numbers(recipe), *_names(recipe, labels, pack.id), *decoding_issues(recipe.decoding, recipe.model)]
     if issues:
         raise ConfigError("the recipe cannot be run", issues)
     if recipe.unit == "trajectory":

@@ -8,10 +8,13 @@ from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING
 
+from engine.verbalization.decoding import LOCAL, SERVER, Decoding, with_choices
 from engine.verbalization.port import Request, Verbalizer
 from ontology.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from langchain_core.language_models.chat_models import BaseChatModel
 
     from engine.settings import Settings
@@ -35,9 +38,17 @@ _PROVIDERS = (
 _VLLM, _OLLAMA = "http://127.0.0.1:8000/v1", "http://127.0.0.1:11434/v1"
 
 
-def open_verbalizer(spec: str | BaseChatModel, pack: Pack, settings: Settings, *, cache: bool = True) -> Verbalizer:
+def open_verbalizer(
+    spec: str | BaseChatModel,
+    pack: Pack,
+    settings: Settings,
+    *,
+    cache: bool = True,
+    decoding: Mapping[str, float] | None = None,
+) -> Verbalizer:
     """The verbalizer that `spec` names: `template` (no model), `local`, `vllm:NAME`, `ollama:NAME`, `PROVIDER:NAME` as
     LangChain's `init_chat_model` takes it, or a chat model itself. With `cache` answers are kept in the cache folder.
+    `decoding`: what a recipe sets of how the model is asked.
 
     Nothing is asked or started before the first `write`. ConfigError names the nearest right spelling of an unknown one;
     MissingExtra says what to install. `settings.model_url` is where vLLM or Ollama listens (default: this machine).
@@ -46,7 +57,8 @@ def open_verbalizer(spec: str | BaseChatModel, pack: Pack, settings: Settings, *
         from engine.verbalization.template import TemplateVerbalizer
 
         return TemplateVerbalizer(pack)
-    made = _named(spec.strip(), pack, settings) if isinstance(spec, str) else _given(spec, pack)
+    chosen = decoding or {}
+    made = _named(spec.strip(), pack, settings, chosen) if isinstance(spec, str) else _given(spec, pack, chosen)
     if not cache:
         return made
     from engine.verbalization.cache import CachedVerbalizer
@@ -61,8 +73,8 @@ def prompt_id(spec: str | BaseChatModel, pack: Pack) -> str:
     return "" if spec == "template" else prompt_id(pack, BRIEF if spec == "local" else FULL)
 
 
-def _given(model: BaseChatModel, pack: Pack) -> ChainVerbalizer:
-    from engine.verbalization.chain import ChainVerbalizer, Decoding, is_chat_model
+def _given(model: BaseChatModel, pack: Pack, chosen: Mapping[str, float]) -> ChainVerbalizer:
+    from engine.verbalization.chain import ChainVerbalizer, is_chat_model
 
     if not is_chat_model(model):
         raise ConfigError(
@@ -71,26 +83,29 @@ def _given(model: BaseChatModel, pack: Pack) -> ChainVerbalizer:
     known = (str(value) for key in ("model_name", "model", "model_id") if (value := getattr(model, key, "")))
     kind = type(model).__name__
     return ChainVerbalizer(
-        model, pack, name=_name(f"{kind}:{next(known, '')}".rstrip(":")), decoding=Decoding(seeded=False)
+        model,
+        pack,
+        name=_name(f"{kind}:{next(known, '')}".rstrip(":")),
+        decoding=with_choices(Decoding(seeded=False), chosen),
     )
 
 
-def _named(spec: str, pack: Pack, settings: Settings) -> ChainVerbalizer:
+def _named(spec: str, pack: Pack, settings: Settings, chosen: Mapping[str, float]) -> ChainVerbalizer:
     provider, _, model = spec.partition(":")
     if spec == "local":
-        return _local(pack)
+        return _local(pack, with_choices(LOCAL, chosen))
     if not model or not re.fullmatch(r"[a-z][a-z0-9_]*", provider):
         raise _unknown(spec)
-    from engine.verbalization.chain import SERVER, ChainVerbalizer, Decoding, chat_model, disconnect, openai_chat
+    from engine.verbalization.chain import ChainVerbalizer, chat_model, disconnect, openai_chat
     from engine.verbalization.transport import Budget, Prices
 
     if provider in {"vllm", "ollama"}:
         url = settings.model_url or (_VLLM if provider == "vllm" else _OLLAMA)
-        asked = replace(SERVER, concurrency=settings.model_concurrency or SERVER.concurrency)
+        asked = replace(with_choices(SERVER, chosen), concurrency=settings.model_concurrency or SERVER.concurrency)
         budget = Budget(settings.model_tokens, settings.model_money, Prices(*settings.model_prices))
         own = openai_chat(model, url, settings.model_key, asked, loopback=not settings.model_url, budget=budget)
         return ChainVerbalizer(own, pack, name=_name(spec), decoding=asked, close=partial(disconnect, own))
-    decoding = Decoding(seeded=False)
+    decoding = with_choices(Decoding(seeded=False), chosen)
     try:
         return ChainVerbalizer(chat_model(spec, decoding), pack, name=_name(spec), decoding=decoding)
     except ImportError as error:
@@ -110,9 +125,9 @@ def _named(spec: str, pack: Pack, settings: Settings) -> ChainVerbalizer:
         ) from None
 
 
-def _local(pack: Pack) -> ChainVerbalizer:
+def _local(pack: Pack, decoding: Decoding) -> ChainVerbalizer:
     from engine.verbalization import local
-    from engine.verbalization.chain import LOCAL, ChainVerbalizer, disconnect, openai_chat
+    from engine.verbalization.chain import ChainVerbalizer, disconnect, openai_chat
     from engine.verbalization.prompts import BRIEF
 
     server = local.acquire()
@@ -130,14 +145,14 @@ def _local(pack: Pack) -> ChainVerbalizer:
         url = server.url()
         if url not in made:
             forget()
-            made[url] = openai_chat(local.NAME, url, server.key, LOCAL, loopback=True)
+            made[url] = openai_chat(local.NAME, url, server.key, decoding, loopback=True)
         return made[url]
 
     return ChainVerbalizer(
         connect,
         pack,
         name=local.NAME,
-        decoding=LOCAL,
+        decoding=decoding,
         form=BRIEF,
         identity=f"{server.weights.name}:{server.weights.stat().st_size}",
         close=close,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from engine.verbalization.port import Request
     from ontology.pack import Pack
 
-__all__ = ["faults", "parse"]
+__all__ = ["faults", "parse", "parse_numbered"]
 
 _LONGEST_ANSWER = 20_000
 _LONGEST = 400
@@ -25,6 +25,9 @@ _PREFIX = re.compile(
     re.IGNORECASE,
 )
 _BULLET = re.compile(r"^\s*(?:[-*•>#]+|\d{1,2}[.)])\s+")
+_NUMBERED = re.compile(
+    r"^[ \t*_]*(?:plan |sentence )?(\d{1,2})[*_]*[.):][*_]*[ \t]+(.+)$", re.IGNORECASE | re.MULTILINE
+)
 _REFUSAL = re.compile(
     r"^(?:i'?m sorry|sorry\b|i cannot|i can'?t|i am unable|i'?m unable|as an ai|as a language model)", re.IGNORECASE
 )
@@ -61,6 +64,30 @@ def parse(text: str) -> str | ModelError:  # noqa: PLR0911 -- one return for eac
     if len(sentence) > _LONGEST:
         return ModelError(f"the sentence has {len(sentence)} characters; at most {_LONGEST} are taken", code="too-long")
     return sentence
+
+
+def parse_numbered(text: str, count: int) -> list[str | ModelError]:
+    r"""The sentences of an answer to `count` plans by their numbers. What has no line of its own, or two, has none; further codes:
+    `not-answered`, `answered-twice`.
+
+    >>> parse_numbered("1. Patient denies apathy.\n3) Wife reports falls.", 3)[2]
+    'Wife reports falls.'
+    """
+    if len(text) > _LONGEST_ANSWER:
+        return [ModelError(f"the answer has {len(text)} characters; sentences were asked for", code="too-long")] * count
+    lines: dict[int, list[str]] = {}
+    for number, line in _NUMBERED.findall(re.sub(r"<think>.*?(?:</think>|$)", "", text, flags=re.DOTALL)):
+        lines.setdefault(int(number), []).append(line)
+    found: list[str | ModelError] = []
+    for number in range(1, count + 1):
+        said = lines.get(number, [])
+        if len(said) == 1:
+            found.append(parse(said[0]))
+        elif said:
+            found.append(ModelError(f"plan {number} of {count} was answered twice", code="answered-twice"))
+        else:
+            found.append(ModelError(f"plan {number} of {count} was not answered", code="not-answered"))
+    return found
 
 
 def _line(text: str) -> str | ModelError:

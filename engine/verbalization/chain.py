@@ -6,16 +6,18 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from langchain.chat_models import init_chat_model
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, convert_to_messages
+from langchain_core.outputs import ChatGeneration
 from langchain_core.runnables import Runnable, RunnableLambda
 
-from engine.verbalization.answers import faults, parse
+from engine.verbalization.answers import faults, parse, parse_numbered
+from engine.verbalization.decoding import SERVER, Decoding
 from engine.verbalization.openings import opening
 from engine.verbalization.prompts import PromptForm, Prompts, prompt_id
 from engine.verbalization.server_chat import ServerChat
@@ -31,43 +33,9 @@ if TYPE_CHECKING:
 
     Done = Callable[[int, str | ModelError], None]
 
-__all__ = ["LOCAL", "SERVER", "ChainVerbalizer", "Decoding", "chat_model", "disconnect", "is_chat_model", "openai_chat"]
+__all__ = ["ChainVerbalizer", "chat_model", "disconnect", "is_chat_model", "openai_chat"]
 
 _SEED_STEP = 0x9E3779B1  # odd, so the candidates of neighbouring seeds never meet
-
-
-@dataclass(frozen=True, slots=True)
-class Decoding:
-    """How a model is asked. `candidates`: how often it may try before the best of its sentences is taken as it is.
-    `samples`: sentences that one request asks for (OpenAI's `n`), the best of which is taken. `structured`: answers are asked for
-    as JSON by a schema where the server knows that. `seeded`: the server takes a seed with each request. `timeout`
-    (seconds), `concurrency` and `retries` do not change the answer.
-    """
-
-    temperature: float = 0.7
-    max_tokens: int = 120
-    stop: tuple[str, ...] = ()
-    candidates: int = 1
-    seeded: bool = True
-    timeout: float = 60.0
-    concurrency: int = 8
-    retries: int = 2
-    samples: int = 1
-    structured: bool = False
-
-
-SERVER = Decoding(concurrency=64, retries=4)
-"""For servers of one's own (vLLM, Ollama)."""
-LOCAL = Decoding(
-    temperature=0.5,
-    max_tokens=40,
-    stop=("\n", ",", " and ", " which ", ";"),
-    candidates=3,
-    timeout=60.0,
-    concurrency=4,
-    retries=0,
-)
-"""For the small local model: see `benchmarks/verbalize.py` for what was measured."""
 
 
 class ChainVerbalizer:
@@ -122,36 +90,65 @@ class ChainVerbalizer:
 
     async def _flow(self, model: ServerChat, requests: Sequence[Request], done: Done) -> list[str | ModelError]:
         """All requests on their way at once: the transport lets as many through as the server can take, and none waits for another."""
+        best: list[str | ModelError] = [_NOT_ASKED] * len(requests)
+        fewest = [_WORST + 1] * len(requests)
 
-        async def one(i: int) -> tuple[int, str | ModelError]:
-            request = requests[i]
-            chat = [_message(*part) for part in self._prompts.messages(request)]
-            best: str | ModelError = _NOT_ASKED
-            fewest = _WORST + 1
+        async def bundle(places: Sequence[int]) -> None:
+            waiting = list(places)
             for attempt in range(self.decoding.candidates):
-                options = self._options(request, attempt)
                 hold = list[Callable[[], None]]()
-                try:
-                    result = await model.agenerate([chat], hold=hold, **options)
-                except Exception as error:  # noqa: BLE001 -- ours as it is, anything else translated
-                    answers: list[str | ModelError] = [_translate(error, self.name)]
-                else:
-                    answers = [self._parsed(request, choice) for choice in result.generations[0]]
-                best, fewest = self._better(request, best, fewest, answers)
-                last = not fewest or _hopeless(best) or attempt + 1 == self.decoding.candidates
-                if last:
-                    done(i, best)
+                answers = await self._asked(model, [requests[i] for i in waiting], attempt, hold)
+                last = attempt + 1 == self.decoding.candidates
+                for i, found in zip(waiting, answers, strict=True):
+                    best[i], fewest[i] = self._better(requests[i], best[i], fewest[i], found)
+                    if last or not fewest[i] or _hopeless(best[i]):
+                        done(i, best[i])
+                waiting = [i for i in waiting if fewest[i] and not _hopeless(best[i])]
                 for leave in hold:
                     leave()
-                if last:
+                if not waiting:
                     break
-            return i, best
 
+        await asyncio.gather(*map(bundle, self._bundles(requests)))
+        return best
+
+    def _bundles(self, requests: Sequence[Request]) -> list[list[int]]:
+        """Places of requests that are asked together, in the order in which they are sent. Repairs are asked alone."""
         order = sorted(range(len(requests)), key=lambda i: self._head(requests[i]))
-        return [answer for _, answer in sorted(await asyncio.gather(*map(one, order)), key=lambda pair: pair[0])]
+        bundles: list[list[int]] = []
+        for i in order:
+            last = bundles[-1] if bundles else []
+            if (
+                0 < len(last) < self.decoding.together
+                and not requests[i].previous
+                and not requests[last[0]].previous
+                and self._head(requests[last[0]]) == self._head(requests[i])
+            ):
+                last.append(i)
+            else:
+                bundles.append([i])
+        return bundles
 
-    def _parsed(self, request: Request, choice: Any) -> str | ModelError:
-        return _read(choice.message, opening(request) if self.form.brief else "")
+    async def _asked(
+        self, model: ServerChat, requests: Sequence[Request], attempt: int, hold: list[Callable[[], None]]
+    ) -> list[list[str | ModelError]]:
+        """The answers to each of the requests that one call asks for."""
+        alone = len(requests) == 1
+        chat = self._prompts.messages(requests[0]) if alone else self._prompts.together(requests)
+        options = self._options(requests[0], attempt)
+        if not alone:
+            options = {**options, "max_tokens": self.decoding.max_tokens * len(requests)}
+        try:
+            result = await model.agenerate([[_message(*part) for part in chat]], hold=hold, **options)
+        except Exception as error:  # noqa: BLE001 -- ours as it is, anything else translated
+            return [[_translate(error, self.name)] for _ in requests]
+        choices = [choice.message for choice in result.generations[0] if isinstance(choice, ChatGeneration)]
+        if alone:
+            return [[self._parsed(requests[0], message) for message in choices]]
+        return [list(found) for found in zip(*(_many(message, len(requests)) for message in choices), strict=True)]
+
+    def _parsed(self, request: Request, message: BaseMessage) -> str | ModelError:
+        return _read(message, opening(request) if self.form.brief else "")
 
     def _better(
         self, request: Request, best: str | ModelError, fewest: int, answers: Sequence[str | ModelError]
@@ -273,18 +270,37 @@ def is_chat_model(model: object) -> bool:
     return isinstance(model, BaseChatModel)
 
 
-def _read(message: AIMessage, start: str) -> str | ModelError:
-    about = message.response_metadata
-    if (about.get("finish_reason") or about.get("stop_reason") or about.get("done_reason")) in {"length", "max_tokens"}:
-        return ModelError("the answer was cut at the most tokens allowed", code="length")
-    if about.get("finish_reason") in {"refusal", "content_filter"}:
-        return ModelError("the model refused to write the sentence", code="refusal")
+def _many(message: BaseMessage, count: int) -> list[str | ModelError]:
+    """The sentences of an answer to several plans; of one that was cut what stands before the cut."""
+    why = _stopped(message)
+    if isinstance(why, ModelError) and why.code != "length":
+        return [why] * count
+    found = parse_numbered(str(message.text), count)
+    if why is not None:
+        written = [i for i, answer in enumerate(found) if isinstance(answer, str)]
+        found = [answer if i in written[:-1] else why for i, answer in enumerate(found)]
+    return found
+
+
+def _read(message: BaseMessage, start: str) -> str | ModelError:
+    if why := _stopped(message):
+        return why
     text = str(message.text)
     if start and not text.startswith(start):
         text = f"{start}{text}" if text[:1].isspace() else f"{start} {text}"
     if start and text.strip() and text.rstrip()[-1] not in ".!?":
         text = f"{text.rstrip()}."  # a stop at the end of the first clause
     return parse(text)
+
+
+def _stopped(message: BaseMessage) -> ModelError | None:
+    """Why the model did not end by itself."""
+    about = message.response_metadata
+    if (about.get("finish_reason") or about.get("stop_reason") or about.get("done_reason")) in {"length", "max_tokens"}:
+        return ModelError("the answer was cut at the most tokens allowed", code="length")
+    if about.get("finish_reason") in {"refusal", "content_filter"}:
+        return ModelError("the model refused to write the sentence", code="refusal")
+    return None
 
 
 def _hopeless(answer: str | ModelError) -> bool:

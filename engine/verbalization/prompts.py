@@ -22,6 +22,8 @@ from ontology.mention import Assertion, Informant
 from ontology.pack import Example
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.plan import Plan
     from ontology.pack import Pack
 
@@ -48,6 +50,10 @@ _RULES = (
     "Use the given words for the finding exactly as they stand. Keep the given status (present, denied, possible, past, "
     "in the family, or only if it should happen) and name the person who reports. Mention no other symptom, test, "
     "treatment or diagnosis. Write no names, dates, places or numbers that identify anyone. Answer with the sentence alone."
+)
+_TOGETHER = (
+    "Write the sentences of these {count} plans: one sentence a plan, each on a line of its own that begins with the number "
+    "of its plan and a full stop, as in `1. ...`. No sentence says anything of another plan. Write nothing else."
 )
 _BRIEF = "You write one sentence of a clinic note from a plan. Use the given words exactly."
 
@@ -103,12 +109,27 @@ class Prompts:
             chat += [("assistant", _clean(request.previous, 400)), ("user", _repair(request))]
         return chat
 
+    def together(self, requests: Sequence[Request]) -> list[tuple[str, str]]:
+        """One chat for several plans of one head, to be answered by a numbered sentence each. In the full form only."""
+        plans = "\n\n".join(
+            f"Plan {number}\n{_full(request.plan, ask=False)}" for number, request in enumerate(requests, 1)
+        )
+        return [*self.head(requests[0].plan), ("user", f"{plans}\n\n{_TOGETHER.format(count=len(requests))}")]
+
     def head(self, plan: Plan) -> tuple[tuple[str, str], ...]:
         """What stands before the plan: the instructions and the examples."""
         if self.form.brief and plan.phrase:
             return self._written(plan)  # its patterns follow more of the plan
         own = plan.cui if plan.cui in self._cuis else None
-        kind = (plan.assertion, plan.informant.kind, group_of(plan.entity), plan.label, plan.of is None, bool(plan.phrase), own)
+        kind = (
+            plan.assertion,
+            plan.informant.kind,
+            group_of(plan.entity),
+            plan.label,
+            plan.of is None,
+            bool(plan.phrase),
+            own,
+        )
         kept = self._kept.get(kind)
         if kept is None:
             kept = self._kept[kind] = self._written(plan)
@@ -134,7 +155,7 @@ def _system(pack: Pack, form: PromptForm) -> str:
     return f"{pack.system_prompt.strip() or _SYSTEM}\n{_RULES}"
 
 
-def _full(plan: Plan) -> str:
+def _full(plan: Plan, *, ask: bool = True) -> str:
     he, his, man = pronouns(plan)
     lines = [f"Label: {_clean(plan.label, 80)}. {_clean(plan.definition, 600)}"]
     if plan.phrase:
@@ -151,7 +172,7 @@ def _full(plan: Plan) -> str:
         lines.append(f"Stage: {_clean(plan.stage, 60)}")
     if time := since(plan):
         lines.append(f"Time: {time}")
-    return "\n".join([*lines, "Write the sentence."])
+    return "\n".join([*lines, "Write the sentence."] if ask else lines)
 
 
 def _brief(plan: Plan) -> str:

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -18,7 +19,8 @@ from hypothesis import strategies as st
 
 from engine.plan import Plan
 from engine.verbalization.cache import CachedVerbalizer
-from engine.verbalization.chain import ChainVerbalizer, Decoding, disconnect, openai_chat
+from engine.verbalization.chain import ChainVerbalizer, disconnect, openai_chat
+from engine.verbalization.decoding import Decoding
 from engine.verbalization.port import Request
 from engine.verbalization.transport import Budget, Policy, Prices, Reply, Transport
 from engine.verbalization.transport.budget import Ledger
@@ -74,6 +76,11 @@ def requests(count):
     return [Request(Plan("mood", "Mood.", phrase=f"apathy{i}", entity="sign"), seed=i) for i in range(count)]
 
 
+def written(server, count, asked=None, **decoding):
+    with closing(verbalizer(server, **decoding)) as model:
+        return model.write(asked or requests(count)), dict(server.asked)
+
+
 def echo(prompt):
     word = prompt.split('exactly: "')[1].split('"')[0]
     return f"Patient reports {word}."
@@ -86,7 +93,8 @@ def test_the_script_knows_a_reason_for_every_kind():
 @pytest.mark.parametrize("share", [0.1, 0.5])
 @pytest.mark.parametrize("kind", KINDS)
 def test_requested_is_answered_and_failed_and_nothing_stops_early(kind, share):
-    with FaultyModel(strike((kind,), share)) as server, transport(server, timeout=0.2, tries=3) as calls:
+    patience = 0.5 if kind == "hang" else 30.0
+    with FaultyModel(strike((kind,), share)) as server, transport(server, timeout=patience, tries=3) as calls:
         answers = send_all(calls, 60)
         report = calls.report
         assert len(answers) == report.requested == 60
@@ -277,7 +285,8 @@ def test_a_killed_run_asks_again_only_what_was_in_flight(tmp_path):
         from pathlib import Path
         from engine.plan import Plan
         from engine.verbalization.cache import CachedVerbalizer
-        from engine.verbalization.chain import SERVER, ChainVerbalizer, openai_chat
+        from engine.verbalization.chain import ChainVerbalizer, openai_chat
+        from engine.verbalization.decoding import SERVER
         from engine.verbalization.port import Request
         from ontology.pack import Pack
 
@@ -316,3 +325,45 @@ def test_the_key_is_not_in_the_cache(tmp_path):
         with closing(CachedVerbalizer(verbalizer(server), path)) as model:
             model.write(requests(5))
         assert all(SECRET.encode() not in file.read_bytes() for file in tmp_path.iterdir())
+
+
+# ---- several sentences a request
+
+
+def numbered(*said):
+    return lambda _prompt: "\n".join(f"{i}. {text}" for i, text in enumerate(said, 1))
+
+
+def test_several_plans_of_a_request_get_a_sentence_each():
+    said = [f"Patient reports apathy number {word}." for word in ("one", "two", "three", "four")]
+    with FaultyModel(answer=numbered(*said)) as server:
+        answers, asked = written(server, 8, together=4)
+    assert answers == said * 2
+    assert sum(asked.values()) == 2
+    assert all("Plan 4" in prompt for prompt in asked)
+
+
+def test_a_plan_that_was_not_answered_is_named_and_the_others_stand():
+    with FaultyModel(
+        answer=lambda _: "1. Patient reports apathy.\n3. Wife reports falls.\n3. Wife reports falls."
+    ) as server:
+        answers, _ = written(server, 3, together=3)
+    assert [getattr(answer, "code", answer) for answer in answers] == [
+        "Patient reports apathy.",
+        "not-answered",
+        "answered-twice",
+    ]
+
+
+def test_an_answer_to_several_that_was_cut_gives_what_stands_before_the_cut():
+    script = strike(("length",), 1.0)
+    with FaultyModel(script, cut="1. Patient reports apathy.\n2. Wife repo") as server:
+        answers, _ = written(server, 3, together=3)
+    assert [getattr(answer, "code", answer) for answer in answers] == ["Patient reports apathy.", "length", "length"]
+
+
+def test_a_repair_is_asked_alone():
+    with FaultyModel(answer=numbered("Patient reports apathy.", "Wife reports falls.")) as server:
+        again = [replace(request, previous="Apathy.") for request in requests(2)]
+        written(server, 2, together=2, asked=again)
+        assert sum(server.asked.values()) == 2

@@ -21,7 +21,8 @@ from engine.settings import Settings
 from engine.testing import Scripted
 from engine.verbalization import open_verbalizer, prompt_id
 from engine.verbalization.cache import CachedVerbalizer
-from engine.verbalization.chain import ChainVerbalizer, Decoding, disconnect, openai_chat
+from engine.verbalization.chain import ChainVerbalizer, disconnect, openai_chat
+from engine.verbalization.decoding import Decoding
 from engine.verbalization.port import Request
 from ontology.errors import ConfigError, MissingExtra, ModelError
 from ontology.pack import Pack

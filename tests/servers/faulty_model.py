@@ -59,10 +59,14 @@ def completion(text: str | None, reason: str = "stop", **message: object) -> byt
 
 
 class FaultyModel:
-    """`script(prompt, asked)` names the fault of a request or gives ""; `answer(prompt)` the text of a good one."""
+    """`script(prompt, asked)` names the fault of a request or gives ""; `answer(prompt)` the text of a good one, `cut` of one
+    that ends at the most tokens allowed.
+    """
 
-    def __init__(self, script=lambda prompt, asked: "", *, latency=0.0, answer=lambda prompt: _GOOD):
-        self.script, self.latency, self.answer = script, latency, answer
+    def __init__(
+        self, script=lambda prompt, asked: "", *, latency=0.0, answer=lambda prompt: _GOOD, cut="Patient reports"
+    ):
+        self.script, self.latency, self.answer, self.cut = script, latency, answer, cut
         self.asked: Counter[str] = Counter()
         self.struck: Counter[str] = Counter()
         self.flying = self.most = 0
@@ -127,7 +131,7 @@ class FaultyModel:
             "no-choices": lambda: b'{"choices": []}',
             "error-in-200": lambda: b'{"error": {"message": "engine dead"}}',
             "refusal-field": lambda: completion(None, refusal="no"),
-            "length": lambda: completion("Patient reports", "length"),
+            "length": lambda: completion(self.cut, "length"),
         }
         if fault in _SAID:
             return _http(200, completion(_SAID[fault]))
