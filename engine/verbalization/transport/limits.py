@@ -14,12 +14,12 @@ _OVERLOADED = 0.2  # share of a window's calls: stray 429s of a shared server st
 _LEAST_WINDOW = 16
 _FIRST_STEP = 0.5  # seconds from one canary to the next
 _LOOK = 0.05
-_LEAST = 1 / 16  # of the most calls at once: what a server that refuses everything is still asked
+_LEAST = 1 / 8  # of the most calls at once: what a server that refuses everything is still asked
 _LONGEST_WAIT = 300.0  # seconds that a server may ask for
 
 
 class Concurrency:
-    """Calls at once, between a sixteenth of `most` and `most`: doubled while all goes well, one more a window later,
+    """Calls at once, between an eighth of `most` and `most`: doubled while all goes well, one more a window later,
     fewer where more than a fifth of
     a window met an overloaded server (429, 503, 529, time-out), in proportion to that share (as in DCTCP, RFC 8257).
 
