@@ -85,7 +85,12 @@ def served(home):
         port = probe.getsockname()[1]
     order = [python.with_name("vllm"), "serve", model, "--served-model-name", "smollm2", "--host", "127.0.0.1"]
     order += ["--port", port, "--max-model-len", 2048, "--max-num-seqs", AT_ONCE, "--dtype", "bfloat16"]
-    known = {"VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
+    known = {
+        "VLLM_CPU_KVCACHE_SPACE": "2",
+        "VLLM_NO_USAGE_STATS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_SERVER_DEV_MODE": "1",
+    }
     env = {**os.environ, **known, "PATH": f"{python.parent}:{os.environ['PATH']}"}
     with (home / "server.log").open("w") as log:
         server = subprocess.Popen([*map(str, order), "--enforce-eager"], stdout=log, stderr=log, env=env)
@@ -118,6 +123,7 @@ def written_tokens(url):
 
 @contextmanager
 def measured(url, name, **more):
+    httpx.post(f"{url}/reset_prefix_cache", trust_env=False).raise_for_status()  # nobody profits from who came before
     before, begun = written_tokens(url), time.perf_counter()
     row = {"of": name, **more}
     yield row
