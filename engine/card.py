@@ -79,7 +79,8 @@ def plain_card(count: int) -> str:
 
 def card(recipe: Recipe, counts: dict[str, Any], labels: tuple[str, ...], title: str) -> str:
     """Markdown with the YAML header that `datasets` reads. Depends on the recipe and the counts alone."""
-    by_label = "\n".join(f"| {label} | {counts['by_label'].get(label, 0)} |" for label in labels)
+    quotas = [f"| {key} | {met} | {asked} |" for key, (met, asked) in counts["by_quota"].items()]
+    quotas = quotas or [f"| {label} | {counts['by_label'].get(label, 0)} | |" for label in labels]
     by_code = "\n".join(f"| {code} | {count} |" for code, count in counts["by_code"].items()) or "| none | 0 |"
     return "\n".join(
         [
@@ -89,12 +90,13 @@ def card(recipe: Recipe, counts: dict[str, Any], labels: tuple[str, ...], title:
             f"Every sentence is synthetic: planned from facts and aggregates, written by `{recipe.model}`, and kept only where",
             "entity linking found the planned concept with the planned assertion and informant. Not for clinical use.",
             "",
-            f"Records: {counts['accepted']} of {counts['requested']} requested; texts refused: {counts['rejected']}",
-            f"(acceptance {counts['acceptance']:.3f}), with their reasons in `rejected.jsonl`.",
+            f"Records: {counts['accepted']} of {counts['requested']} texts that were asked for; {counts['rejected']} were refused",
+            f"(acceptance {counts['acceptance']:.3f}), with their reasons in `rejected.jsonl`; {counts['dead_lettered']} the model failed",
+            f"for good (`dead.jsonl`). Sentences given up: {counts['lost']}.",
             "",
-            "| label | records |",
-            "|---|---|",
-            by_label,
+            "| quota | records | asked for |",
+            "|---|---|---|",
+            *quotas,
             "",
             "| refused for | texts |",
             "|---|---|",

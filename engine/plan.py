@@ -189,8 +189,10 @@ def plan_for_label(
     guidance: str = "both",
     assertion_mix: Mapping[str, float] | None = None,
     informant: str | None = None,
+    stage: str = "",
 ) -> Plan | None:
-    """A plan of this label at a step of the trajectory that can carry it; None when no step can.
+    """A plan of this label at a step of the trajectory that can carry it (and lies in `stage`, where one is given); None when
+    no step can.
 
     `none` fits every trajectory: such a plan has a persona and no concept. Raises like `plan`.
     """
@@ -200,8 +202,14 @@ def plan_for_label(
     guided, with_persona = _switches(guidance)
     if not (guided or with_persona):
         return plan_unguided(label, pack, rng)
-    known = [step for step, onset in enumerate(trajectory.onsets) if onset.cui in index.concepts]
+    known = [
+        step
+        for step, onset in enumerate(trajectory.onsets)
+        if onset.cui in index.concepts and (not stage or stage == (onset.stage or trajectory.stage_at(onset.age)))
+    ]
     if label == _NONE:
+        if not known and stage:
+            return None
         if not known:
             context = Plan(label, index.labels[label].definition, trajectory_id=trajectory.id)
             persona = trajectory.persona if with_persona else Persona()

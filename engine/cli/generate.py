@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from engine.graph import TrajectoryGraph
     from engine.runs import Run
 
+_PARTIAL = 5
+"""Exit code of a run that ended without some of its sentences."""
+
 
 @click.command("generate")
 @click.argument("graph", required=False)
@@ -40,6 +43,19 @@ if TYPE_CHECKING:
 @click.option("--recipe", metavar="FILE", help="A recipe in TOML; flags win over it.")
 @click.option("--seed", type=int)
 @click.option("--label", "quotas", multiple=True, metavar="LABEL=N", help="Quota of a label; may be repeated.")
+@click.option(
+    "--quota",
+    "strata",
+    multiple=True,
+    metavar="AXIS:VALUE=N",
+    help="Quota of a stage, informant, assertion, risk or trait (stage:mild=20); `*` is every other value; may be repeated.",
+)
+@click.option(
+    "--near-duplicate",
+    type=click.FloatRange(0, 1),
+    metavar="0-1",
+    help="Similarity from which a sentence is refused as a copy; 0: none is.  [default: 0.8]",
+)
 @click.option(
     "--guidance", type=click.Choice(["both", "persona", "trajectory", "none"]), help="Which alignments guide the text."
 )
@@ -67,13 +83,17 @@ if TYPE_CHECKING:
 @json_option
 def command(
     graph: str | None, pack: str | None, catalog: str | None, as_json: bool, dry_run: bool, **asked: Any
-) -> None:
-    """Write labelled sentences, each validated against its plan."""
+) -> int:
+    """Write labelled sentences, each validated against its plan.
+
+    Ends with 0 when every quota is met, 5 when sentences had to be given up (each is named in dead.jsonl or rejected.jsonl), 3 when the
+    model's server or the disk failed and 4 when a budget is spent: after either the same command goes on.
+    """
     with opened(graph, pack, catalog) as found, ExitStack() as stack:
         run = _run(found, asked, stack, dry_run=dry_run)
         if dry_run:
             _show(found, run)
-            return
+            return 0
         with progress(run.recipe.n if run.recipe.unit == "sentence" else None, "sentences") as step:
             for record in run:
                 step(f"{run.report.acceptance:.0%} accepted")
@@ -82,6 +102,7 @@ def command(
 
                     sys.stdout.write(record_line(record))
         _report(run, as_json=as_json)
+        return _PARTIAL if run.report.lost else 0
 
 
 def _run(found: TrajectoryGraph, asked: dict[str, Any], stack: ExitStack, *, dry_run: bool) -> Run:
@@ -98,7 +119,10 @@ def _run(found: TrajectoryGraph, asked: dict[str, Any], stack: ExitStack, *, dry
         trajectories = read_jsonl(stack.enter_context(lines_of(given)), given)
     if any(getattr(criteria, f.name) != getattr(Criteria(), f.name) for f in fields(Criteria)):
         asked["criteria"] = criteria
-    asked["quotas"] = pairs(asked["quotas"], "--label", "neuropsychiatric=20", int)
+    asked["quotas"] = {
+        **pairs(asked["quotas"], "--label", "neuropsychiatric=20", int),
+        **pairs(asked.pop("strata"), "--quota", "stage:mild=20", int),
+    }
     asked["assertions"] = pairs(asked["assertions"], "--assertion", "absent=0.2", float) or None
     asked["decoding"] = pairs(asked["decoding"], "--decoding", "samples=4", _number) or None
     if dry_run:
@@ -125,10 +149,14 @@ def _report(run: Run, *, as_json: bool) -> None:
     if as_json and run.folder is not None:
         echo_json(data)
         return
+    report = run.report
     place = f" in {run.folder.path}" if run.folder is not None else ""
-    lost = f", {run.report.lost} given up" if run.report.lost else ""
     warn(
-        f"{run.report.accepted} records{place}; {run.report.rejected} texts refused{lost} (acceptance {run.report.acceptance:.3f})"
+        f"{report.accepted} records{place}; {report.requested} texts asked for = {report.accepted} accepted + {report.rejected} refused "
+        f"+ {report.dead_lettered} failed for good (acceptance {report.acceptance:.3f})"
     )
-    if run.report.by_code:
-        table("refused for", ["code", "texts"], list(data["by_code"].items()), err=True)
+    if report.lost:
+        where = f"{run.folder.path}/dead.jsonl and rejected.jsonl name" if run.folder is not None else "--out keeps"
+        warn(f"{report.lost} sentences were given up: {where} each (`given_up`)")
+    if report.by_code:
+        table("refused or failed for", ["code", "texts"], list(data["by_code"].items()), err=True)

@@ -17,9 +17,11 @@ from ontology.lines import adapter, read_lines
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from engine.runs.worker import Attempt, Outcome
+    from engine.runs.outcome import Attempt, Outcome
 
-__all__ = ["RunFolder", "read_records"]
+__all__ = ["DEAD", "MANIFEST", "RECORDS", "REJECTED", "RunFolder", "read_records"]
+
+RECORDS, REJECTED, DEAD, MANIFEST = "records.jsonl", "rejected.jsonl", "dead.jsonl", "manifest.json"
 
 
 def record_line(record: Record) -> str:
@@ -35,19 +37,18 @@ def read_records(lines: Iterable[str | bytes], where: str = "-") -> Iterator[Rec
 class RunFolder:
     """A run's folder, opened for one writer. `committed` is the number of slots that are whole on disk.
 
-    Commit writes what was refused before the records of the same slots, each file in one call, so whatever a kill leaves
-    behind a whole slot can be cut off: a torn line, or refusals of a slot without records.
+    Commit writes what was refused, and dead letters, before the records of the same slots, each file in one call, so whatever a
+    kill leaves behind a whole slot can be cut off: a torn line, or refusals of a slot without records.
     """
 
     def __init__(self, path: str | Path, recipe: Recipe) -> None:
         self.path, self.recipe = Path(path), recipe
-        self._records: IO[bytes] | None = None
-        self._rejected: IO[bytes] | None = None
+        self._files: dict[str, IO[bytes]] = {}
         self.open()
 
     def open(self) -> None:
         """Takes the folder for this writer; RunConflict when it holds another recipe, StoreError when another process has it."""
-        if self._records is not None:
+        if self._files:
             return
         try:
             self._open()
@@ -65,19 +66,21 @@ class RunFolder:
             if any(not (file.name.startswith(".") and file.suffix == ".part") for file in self.path.iterdir()):
                 raise RunConflict(f"{self.path} holds other files and is no run; choose an empty or a new folder", {})
             _replace(kept, write_recipe(self.recipe))  # first of all: a folder with other files but no recipe is no run
-        self._records = _locked(self.path / "records.jsonl")
+        self._files[RECORDS] = _locked(self.path / RECORDS)
         changed = differences(from_data(read_recipe(kept), str(kept)), self.recipe)
         if changed:
             raise RunConflict(
                 f"{self.path} holds a run of another recipe; choose another --out, or ask for the same again", changed
             )
-        self._rejected = (self.path / "rejected.jsonl").open("a+b")
+        for name in (REJECTED, DEAD):
+            self._files[name] = (self.path / name).open("a+b")
+        _sync_folder(self.path)
 
     def resume(self) -> Iterator[Record]:
-        """The records of whole slots, read again; then cuts what follows the last whole slot from both files.
+        """The records of whole slots, read again; then cuts what follows the last whole slot from every file.
         Must be run to its end before `commit`.
         """
-        records, rejected = self._files()
+        records = self._file(RECORDS)
         records.seek(0)
         whole, last, keep = 0, -1, list[Record]()
         position = 0
@@ -102,8 +105,9 @@ class RunFolder:
                 yield record
                 whole = position
         _cut(records, whole)
-        records.seek(0)
-        self._cut_rejected(rejected, self._last_slot(records, whole))
+        closed = self._last_slot(records, whole)
+        for name in (REJECTED, DEAD):
+            self._cut_after(self._file(name), closed)
 
     @staticmethod
     def _ends_slot(record: Record) -> bool:
@@ -120,38 +124,48 @@ class RunFolder:
         return int(json.loads(line)["slot"])
 
     @staticmethod
-    def _cut_rejected(rejected: IO[bytes], last: int) -> None:
-        rejected.seek(0)
+    def _cut_after(file: IO[bytes], last: int) -> None:
+        file.seek(0)
         position = 0
-        for line in rejected:
+        for line in file:
             if not line.endswith(b"\n") or json.loads(line)["slot"] > last:
                 break
             position += len(line)
-        _cut(rejected, position)
+        _cut(file, position)
 
-    def rejected(self) -> Iterator[dict[str, Any]]:
-        """What was refused so far, as plain rows."""
-        _, rejected = self._files()
-        rejected.seek(0)
-        yield from map(json.loads, rejected)
-        rejected.seek(0, os.SEEK_END)
+    def attempts(self, name: str) -> Iterator[dict[str, Any]]:
+        """What was refused so far (`REJECTED`) or failed for good (`DEAD`), as plain rows."""
+        file = self._file(name)
+        file.seek(0)
+        yield from map(json.loads, file)
+        file.seek(0, os.SEEK_END)
 
     def commit(self, outcomes: Iterable[Outcome]) -> None:
         """Appends whole slots, in slot order, and makes them durable. StoreError leaves the files as they were."""
         outcomes = list(outcomes)
-        records, rejected = self._files()
-        sizes = os.fstat(records.fileno()).st_size, os.fstat(rejected.fileno()).st_size
-        refused = "".join(attempt_line(attempt) for outcome in outcomes for attempt in outcome.rejected)
-        accepted = "".join(record_line(record) for outcome in outcomes for record in outcome.records)
+        texts = {
+            REJECTED: "".join(attempt_line(attempt) for outcome in outcomes for attempt in outcome.rejected),
+            DEAD: "".join(attempt_line(attempt) for outcome in outcomes for attempt in outcome.dead),
+            RECORDS: "".join(record_line(record) for outcome in outcomes for record in outcome.records),
+        }
+        sizes = {name: os.fstat(self._file(name).fileno()).st_size for name in texts}
         try:
-            for file, text in ((rejected, refused), (records, accepted)):
+            for name, text in texts.items():
                 if text:
-                    _write(file, text.encode())
+                    _write(self._file(name), text.encode())
         except OSError as error:
-            for file, size in ((records, sizes[0]), (rejected, sizes[1])):
+            for name in reversed(sizes):
                 with contextlib.suppress(OSError):
-                    os.ftruncate(file.fileno(), size)
+                    os.ftruncate(self._file(name).fileno(), sizes[name])
             raise _disk(error, self.path) from None
+
+    def manifest(self) -> dict[str, Any]:
+        """What the run said of itself when it ended; empty before."""
+        try:
+            found = json.loads((self.path / MANIFEST).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def write_text(self, name: str, text: str) -> None:
         """Replaces a file of the folder whole."""
@@ -160,17 +174,15 @@ class RunFolder:
         except OSError as error:
             raise _disk(error, self.path) from None
 
-    def _files(self) -> tuple[IO[bytes], IO[bytes]]:
-        if self._records is None or self._rejected is None:
+    def _file(self, name: str) -> IO[bytes]:
+        if name not in self._files:
             raise StoreError(f"{self.path} is closed")
-        return self._records, self._rejected
+        return self._files[name]
 
     def close(self) -> None:
         """Gives the folder free for another writer."""
-        for file in (self._records, self._rejected):
-            if file is not None:
-                file.close()
-        self._records = self._rejected = None
+        while self._files:
+            self._files.popitem()[1].close()
 
 
 def attempt_line(attempt: Attempt) -> str:
@@ -199,6 +211,15 @@ def _write(file: IO[bytes], data: bytes) -> None:
     os.fsync(file.fileno())
 
 
+def _sync_folder(path: Path) -> None:
+    """The names of new files outlive a loss of power too."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def _cut(file: IO[bytes], size: int) -> None:
     os.ftruncate(file.fileno(), size)
     file.seek(0, os.SEEK_END)
@@ -212,6 +233,7 @@ def _replace(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+        _sync_folder(path.parent)
     except OSError:
         part.unlink(missing_ok=True)
         raise

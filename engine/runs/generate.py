@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from engine.runs.planner import Planner
 from engine.runs.pools import InlinePool, ProcessPool
+from engine.runs.quotas import LABEL, Cell, allot, by_axis
 from engine.runs.recipe import Recipe, from_data, read_recipe, settle
 from engine.runs.run import Run
 from engine.runs.worker import Worker
@@ -80,12 +82,10 @@ def make_recipe(
         base = recipe
     else:
         data = {} if recipe is None else read_recipe(recipe)
-        base = from_data(
-            {"n": n or sum((quotas or data.get("quotas") or {}).values()) or 100, **data}, str(recipe or "recipe")
-        )
+        base = from_data({"n": n or _sum(quotas or data.get("quotas") or {}) or 100, **data}, str(recipe or "recipe"))
     changes: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
     if quotas:
-        changes |= {"quotas": dict(quotas), "n": n or sum(quotas.values())}
+        changes |= {"quotas": dict(quotas), "n": n or _sum(quotas)}
     elif n is not None and n != base.n:
         changes |= {"n": n, "quotas": {}}
     if model is not None:
@@ -96,6 +96,11 @@ def make_recipe(
         replace(base, catalog=graph.catalog_name, graph=graph.fingerprint, pack=graph.pack.fingerprint, **changes),
         graph.pack,
     )
+
+
+def _sum(quotas: Mapping[str, int]) -> int:
+    """The sentences that quotas ask for: those of any one axis add up to all."""
+    return next((sum(values.values()) for values in by_axis(quotas).values()), 0)
 
 
 def generate(
@@ -151,7 +156,18 @@ def generate(
             raise ConfigError(
                 f"a budget of tokens or money holds for one process, not for {workers}; leave --workers at 1"
             )
-    return Run(recipe, pool, labels=labels, out=out, trajectories=given, title=graph.pack.name, batch=batch)
+    cells = _cells(recipe, graph)
+    return Run(
+        recipe, pool, labels=labels, out=out, trajectories=given, cells=cells, title=graph.pack.name, batch=batch
+    )
+
+
+def _cells(recipe: Recipe, graph: TrajectoryGraph) -> dict[Cell, int] | None:
+    """How the quotas of several axes are met at once; None where only labels have any."""
+    axes = by_axis(recipe.quotas)
+    if recipe.unit != "sentence" or axes.keys() <= {LABEL}:
+        return None
+    return allot(axes, Planner(recipe, graph.pack, graph.model).able)
 
 
 def _name_of(model: Any) -> str:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future, ProcessPoolExecutor
 
-    from engine.runs.worker import Outcome, Slot
+    from engine.runs.outcome import Outcome, Slot
 
     Work = Callable[[Sequence[Slot]], list[Outcome]]
 

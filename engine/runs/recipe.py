@@ -12,15 +12,20 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from engine.runs.quotas import ANY, LABEL, by_axis
 from engine.sampling.criteria import Criteria
 from engine.verbalization.decoding import decoding_issues
 from ontology.errors import ConfigError, SourceError
 from ontology.issue import Issue, Severity
+from ontology.mention import Assertion, Informant
 
 if TYPE_CHECKING:
     from ontology.pack import Pack
 
 __all__ = ["Recipe", "differences", "even_quotas", "read_recipe", "write_recipe"]
+
+NEAR = 0.8
+"""Similarity from which two sentences are near-duplicates, unless a recipe says otherwise."""
 
 Guidance = Literal["both", "persona", "trajectory", "none"]
 Unit = Literal["sentence", "trajectory"]
@@ -30,8 +35,10 @@ Unit = Literal["sentence", "trajectory"]
 class Recipe:
     """What a run makes; two runs of one recipe make the same trajectories, plans and labels.
 
-    `n`: sentences (or trajectories where `unit` says so). `quotas`: label -> sentences; empty means even over all
-    labels. `guidance`: both, persona, trajectory or none (the unguided baseline gets a label's definition alone).
+    `n`: sentences (or trajectories where `unit` says so). `quotas`: sentences of a label, or of an `axis:value` (stage, informant,
+    assertion, risk, or an axis of the persona; see `engine.runs.quotas`); without one of a label these are even over all
+    labels. `near_duplicate`: similarity (Jaccard, of word trigrams) from which a sentence is refused as a copy of an earlier one;
+    0: none is. `guidance`: both, persona, trajectory or none (the unguided baseline gets a label's definition alone).
     `assertions`: assertion -> weight; empty means the default mix. `decoding`: how the model is asked, where the model's own
     ways are not wanted (`temperature`, `max_tokens`, `samples`, `together` ...). `attempts`: tries a plan (the first and its repairs).
     `rounds`: plans a slot before the run stops. `graph`, `pack`, `prompt`: fingerprints; `trajectories`: of given ones.
@@ -55,6 +62,7 @@ class Recipe:
     pack: str = ""
     prompt: str = ""
     trajectories: str = ""
+    near_duplicate: float = NEAR
 
     @property
     def fingerprint(self) -> str:
@@ -83,6 +91,8 @@ def as_data(recipe: Recipe) -> dict[str, Any]:
     if ages[1] is not None:
         data["criteria"]["age_to"] = ages[1]
     data["criteria"] = {k: v for k, v in data["criteria"].items() if v not in (None, "", [], {}, 0)}
+    if data["near_duplicate"] == NEAR:
+        del data["near_duplicate"]  # younger than the runs that do without it
     return {k: v for k, v in data.items() if v not in (None, "", [], {})}
 
 
@@ -128,9 +138,19 @@ def write_recipe(recipe: Recipe) -> str:
 
 
 def differences(there: Recipe, asked: Recipe) -> dict[str, tuple[object, object]]:
-    """Field -> (value there, value asked), for the fields that differ."""
-    old, new = as_data(there), as_data(asked)
+    """Field -> (value there, value asked), for the fields that differ; `quotas.none` for one in a table."""
+    old, new = _flat(as_data(there)), _flat(as_data(asked))
     return {k: (old.get(k), new.get(k)) for k in sorted({*old, *new}) if old.get(k) != new.get(k)}
+
+
+def _flat(data: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in data.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{key}": one for key, one in value.items()}
+        else:
+            flat[name] = value
+    return flat
 
 
 def even_quotas(n: int, labels: tuple[str, ...]) -> dict[str, int]:
@@ -146,12 +166,15 @@ def even_quotas(n: int, labels: tuple[str, ...]) -> dict[str, int]:
 def settle(recipe: Recipe, pack: Pack) -> Recipe:
     """The recipe with its quotas filled in, everything it names checked against the pack; ConfigError lists all mistakes."""
     labels = tuple(label.id for label in pack.labels)
-    issues = [*_numbers(recipe), *_names(recipe, labels, pack.id), *decoding_issues(recipe.decoding, recipe.model)]
+    recipe = replace(recipe, quotas={key.removeprefix(f"{LABEL}:"): count for key, count in recipe.quotas.items()})
+    issues = [*_numbers(recipe), *_names(recipe), *_quotas(recipe, pack), *decoding_issues(recipe.decoding, recipe.model)]
     if issues:
         raise ConfigError("the recipe cannot be run", issues)
     if recipe.unit == "trajectory":
         return replace(recipe, quotas={})
-    return recipe if recipe.quotas else replace(recipe, quotas=even_quotas(recipe.n, labels))
+    if LABEL in by_axis(recipe.quotas):
+        return recipe
+    return replace(recipe, quotas={**even_quotas(recipe.n, labels), **recipe.quotas})
 
 
 def _wrong(code: str, message: str, where: str, hint: str = "") -> Issue:
@@ -162,25 +185,59 @@ def _numbers(recipe: Recipe) -> Iterator[Issue]:
     for name in ("n", "attempts", "rounds"):
         if getattr(recipe, name) < 1:
             yield _wrong("recipe", f"{name} is {getattr(recipe, name)}; at least 1 is needed", name)
-    for label, count in recipe.quotas.items():
+    if not 0 <= recipe.near_duplicate <= 1:
+        yield _wrong("recipe", f"a similarity cannot be {recipe.near_duplicate}; it is 0 to 1", "near_duplicate")
+    for key, count in recipe.quotas.items():
         if count < 0:
-            yield _wrong("recipe", f"a quota cannot be {count}", f"quotas.{label}")
-    if recipe.quotas and recipe.unit == "sentence" and sum(recipe.quotas.values()) != recipe.n:
-        yield _wrong("recipe", f"quotas add up to {sum(recipe.quotas.values())} and n is {recipe.n}", "quotas")
+            yield _wrong("recipe", f"a quota cannot be {count}", f"quotas.{key}")
+    for axis, values in by_axis(recipe.quotas).items() if recipe.unit == "sentence" else ():
+        if (total := sum(values.values())) != recipe.n:
+            of = "" if axis == LABEL else f" of {axis}"
+            hint = "" if axis == LABEL or ANY in values else f"{axis}:{ANY}=N counts every other {axis}"
+            yield _wrong("recipe", f"the quotas{of} add up to {total} and n is {recipe.n}", "quotas", hint)
     for name, weight in recipe.assertions.items():
         if not 0 <= weight < float("inf"):
             yield _wrong("recipe", f"a weight cannot be {weight}", f"assertions.{name}")
 
 
-def _names(recipe: Recipe, labels: tuple[str, ...], pack: str) -> Iterator[Issue]:
-    from ontology.mention import Assertion
+def _names(recipe: Recipe) -> Iterator[Issue]:
+    for name in recipe.assertions:
+        yield from _known(name, _ASSERTIONS, "unknown-assertion", "assertions", "an assertion")
 
-    known = [a.value for a in Assertion]
-    for names, allowed, code, where in (
-        (recipe.quotas, list(labels), "unknown-label", "quotas"),
-        (recipe.assertions, known, "unknown-assertion", "assertions"),
-    ):
-        for name in names:
-            if name not in allowed:
-                near = ", ".join(get_close_matches(name, allowed, 1, 0))
-                yield _wrong(code, f"{name!r} is none of {pack}'s: {', '.join(allowed)}", where, f"nearest: {near}")
+
+def _quotas(recipe: Recipe, pack: Pack) -> Iterator[Issue]:
+    axes: dict[str, list[str]] = {LABEL: [label.id for label in pack.labels]}
+    if any(":" in key for key in recipe.quotas):
+        axes |= {
+            "stage": [stage.id for stage in pack.stages],
+            "informant": [informant.value for informant in Informant],
+            "assertion": _ASSERTIONS,
+            "risk": [factor.id for factor in pack.risk_factors],
+        }
+        for row in pack.demographics:
+            axes.setdefault(row.axis, []).append(row.value)
+    for key in recipe.quotas:
+        axis, colon, value = key.partition(":") if ":" in key else (LABEL, "", key)
+        if axis not in axes:
+            yield from _known(axis, list(axes), "unknown-axis", "quotas", "an axis of quotas")
+        elif not (colon and value == ANY):
+            yield from _known(value, axes[axis], f"unknown-{axis}", "quotas", f"one of {pack.id}'s {axis}s")
+        if colon and recipe.unit == "trajectory":
+            yield _wrong(
+                "recipe", f"{key!r} counts sentences, and given trajectories settle these", "quotas", "leave it out"
+            )
+        elif colon and recipe.guidance == "none":
+            yield _wrong("recipe", f"{key!r} needs guidance, and the recipe has none", "quotas", "set guidance to both")
+        elif axis == "stage" and recipe.guidance == "persona":
+            yield _wrong("recipe", f"{key!r} needs trajectories to guide", "quotas", "set guidance to both")
+        elif colon and axis not in {LABEL, "stage", "informant", "assertion"} and recipe.guidance == "trajectory":
+            yield _wrong("recipe", f"{key!r} needs personas to guide", "quotas", "set guidance to both")
+
+
+_ASSERTIONS = [assertion.value for assertion in Assertion]
+
+
+def _known(name: str, allowed: list[str], code: str, where: str, what: str) -> Iterator[Issue]:
+    if name not in allowed:
+        near = ", ".join(get_close_matches(name, allowed, 1, 0))
+        yield _wrong(code, f"{name!r} is not {what}: {', '.join(allowed)}", where, f"nearest: {near}")

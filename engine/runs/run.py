@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Self
 
 from engine.card import card
 from engine.runs.duplicates import DuplicateIndex
-from engine.runs.folder import RunFolder
-from engine.runs.worker import Attempt, Outcome, Slot
-from ontology.errors import BudgetExhausted
+from engine.runs.exhausted import exhausted
+from engine.runs.folder import DEAD, RECORDS, REJECTED, RunFolder, attempt_line
+from engine.runs.outcome import Attempt, Outcome, Slot, silent_rounds
+from engine.runs.quotas import LABEL, Cell, by_axis, cells_in_turn
+from engine.runs.report import RunReport
+from engine.runs.worker import AWAY, SILENT_ROUNDS
+from ontology.errors import ModelError
 from ontology.issue import Issue, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     import pandas as pd
@@ -25,58 +29,18 @@ if TYPE_CHECKING:
     from engine.runs.recipe import Recipe
     from graph_loaders.trajectory import Trajectory
 
-__all__ = ["Run", "RunReport"]
+__all__ = ["Run"]
 
-_SHOWN = 3
-"""Refused texts kept in the report for each code."""
-
-
-@dataclass(slots=True)
-class RunReport:
-    """Counts of a run so far. `accepted + rejected` is every text that was written; `lost` are sentences given up."""
-
-    requested: int
-    accepted: int = 0
-    rejected: int = 0
-    lost: int = 0
-    by_label: Counter[str] = field(default_factory=Counter)
-    by_code: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[str]] = field(default_factory=dict)
-
-    @property
-    def acceptance(self) -> float:
-        """Accepted share of the texts written."""
-        tried = self.accepted + self.rejected
-        return self.accepted / tried if tried else 0.0
-
-    def count(self, outcome_rejected: Iterable[dict[str, Any]]) -> None:
-        """Adds refused texts (rows of rejected.jsonl)."""
-        for row in outcome_rejected:
-            self.rejected += 1
-            for code in sorted({issue["code"] for issue in row["issues"] if issue["severity"] == Severity.ERROR.value}):
-                self.by_code[code] += 1
-                shown = self.examples.setdefault(code, [])
-                if len(shown) < _SHOWN and row["text"]:
-                    shown.append(row["text"])
-
-    def as_data(self) -> dict[str, Any]:
-        """Plain values, in a fixed order."""
-        return {
-            "requested": self.requested,
-            "accepted": self.accepted,
-            "rejected": self.rejected,
-            "lost": self.lost,
-            "acceptance": round(self.acceptance, 4),
-            "by_label": dict(sorted(self.by_label.items())),
-            "by_code": dict(sorted(self.by_code.items(), key=lambda item: (-item[1], item[0]))),
-        }
+_SILENCE = 50
+"""Requests in a row that a server fails before the run ends: fewer may be failures of their prompts."""
 
 
 class Run:
     """Records, made when they are asked for: iterate, and each is planned, written, judged and committed in order.
 
     Iterating again (in this process or a later one) first yields what is committed. With `out=None` records are kept in
-    memory. Exactly the recipe's quotas come out, or BudgetExhausted says which slot, why, and what to change.
+    memory. Exactly the recipe's quotas come out, or BudgetExhausted says which one, why, and what to change. A sentence for which the
+    model fails for good, plan after plan, is given up and named in `dead.jsonl`; the run goes on, and `report.lost` counts it.
     """
 
     def __init__(
@@ -87,14 +51,18 @@ class Run:
         labels: tuple[str, ...],
         out: str | Path | None = None,
         trajectories: Iterable[Trajectory] | None = None,
+        cells: Mapping[Cell, int] | None = None,
         title: str = "DualAlign",
         batch: int = 64,
     ) -> None:
         self.recipe, self._pool, self._labels = recipe, pool, labels
         self._given, self._title, self._batch = trajectories, title, batch
+        self._axes = by_axis(recipe.quotas)
+        self._cells = cells or {Cell(((LABEL, label),)): n for label, n in self._axes.get(LABEL, {}).items()}
         self._memory: list[Record] | None = [] if out is None else None
         self.folder = None if out is None else RunFolder(out, recipe)
-        self.report = RunReport(recipe.n)
+        self.report = RunReport(recipe.n, self._axes)
+        self._silent, self._heard = 0, False
         self._started = False
         self._complete = False
 
@@ -118,66 +86,69 @@ class Run:
         elif self.folder is not None:
             from engine.runs.folder import read_records
 
-            path = self.folder.path / "records.jsonl"
+            path = self.folder.path / RECORDS
             with path.open("rb") as lines:
                 yield from read_records(lines, str(path))
 
     def _go(self) -> Iterator[Record]:
-        self.report = RunReport(self.recipe.n)
+        self.report = RunReport(self.recipe.n, self._axes)
         seen = DuplicateIndex()
         first = 0
         if self.folder is not None:
             self.folder.open()
-            for record in self.folder.resume():
-                seen.add(record.text)
-                self._count(record)
-                first = record.slot + 1
-                yield record
-            self.report.count(self.folder.rejected())
-        elif self._memory:
-            for record in self._memory:
-                seen.add(record.text)
-                self._count(record)
-                first = record.slot + 1
-                yield record
-        slots = self._slots(first)
-        yield from self._work(slots, seen)
+        kept = self.folder.resume() if self.folder is not None else iter(self._memory or ())
+        for record in kept:
+            seen.add(record.text)
+            self.report.accept(record)
+            first = record.slot + 1
+            yield record
+        if self.folder is not None:
+            self.report.refuse(self.folder.attempts(REJECTED), dead=False)
+            self.report.refuse(self.folder.attempts(DEAD), dead=True)
+        report = self.report
+        report.requested = report.accepted + report.rejected + report.dead_lettered
+        if self.folder is None or not self._finished():
+            yield from self._work(self._slots(first), seen)
         self._complete = True
         if self.folder is not None:
             self._finish()
 
+    def _finished(self) -> bool:
+        """Whether the folder holds all that this run will make: sentences given up at its end leave no record to tell."""
+        assert self.folder is not None
+        there = self.folder.manifest()
+        return there.get("recipe") == self.recipe.fingerprint and there.get("counts") == self.report.as_data()
+
     def _slots(self, first: int) -> Iterator[Slot]:
+        slots: Iterable[Slot]
         if self._given is not None:
-            for index, trajectory in enumerate(self._given):
-                if index >= first:
-                    yield Slot(index, trajectory=trajectory)
+            slots = (Slot(index, trajectory=trajectory) for index, trajectory in enumerate(self._given))
         elif self.recipe.unit == "trajectory":
-            yield from (Slot(index) for index in range(first, self.recipe.n))
+            slots = (Slot(index) for index in range(self.recipe.n))
         else:
-            for index, label in enumerate(_interleave(self.recipe.quotas, self._labels)):
-                if index >= first:
-                    yield Slot(index, label)
+            slots = (Slot(index, cell) for index, cell in enumerate(cells_in_turn(self._cells, self._labels)))
+        return islice(slots, first, None)
 
     def _work(self, slots: Iterator[Slot], seen: DuplicateIndex) -> Iterator[Record]:
+        batch = list(islice(slots, self._batch))
+        if not batch:
+            return
         pool = self._pool()
         try:
-            ready: dict[int, tuple[Outcome, tuple[Attempt, ...]]] = {}
-            lost: dict[int, tuple[Attempt, ...]] = {}
+            ready: dict[int, Outcome] = {}
+            lost: dict[int, Outcome] = {}  # what earlier rounds of a slot lost
             waiting = list[int]()  # slot indices handed over and not committed, in order
-            flying, more = 0, True
+            flying = 0
             while True:
-                while more and flying < pool.capacity and len(waiting) < self._batch * (pool.capacity + 2):
-                    batch = _take(slots, self._batch)
-                    more = bool(batch)
-                    if batch:
-                        pool.submit(batch)
-                        waiting += [slot.index for slot in batch]
-                        flying += 1
+                while batch and flying < pool.capacity and len(waiting) < self._batch * (pool.capacity + 2):
+                    pool.submit(batch)
+                    waiting += [slot.index for slot in batch]
+                    flying += 1
+                    batch = list(islice(slots, self._batch))
                 if not waiting:
                     return
                 if flying:
-                    for outcome in pool.next():
-                        ready[outcome.slot.index] = (outcome, lost.pop(outcome.slot.index, ()))
+                    self._take(pool.next(), ready, lost)
                     flying -= 1
                 done, again = self._settle(waiting, ready, lost, seen)
                 if done:
@@ -189,56 +160,52 @@ class Run:
         finally:
             pool.close()
 
+    def _take(self, outcomes: list[Outcome], ready: dict[int, Outcome], lost: dict[int, Outcome]) -> None:
+        """Keeps outcomes until their turn; ModelError where the server has stopped to answer, not only for some prompts."""
+        dead = [attempt for outcome in outcomes for attempt in outcome.dead]
+        if any(outcome.requested > len(outcome.dead) for outcome in outcomes):
+            self._silent, self._heard = 0, True
+        elif dead and all(attempt.issues[0].code in AWAY for attempt in dead):
+            self._silent += len(dead)
+            if not self._heard or self._silent >= _SILENCE:
+                why = dead[-1].issues[0]
+                raise ModelError(why.message, code=why.code, retryable=why.code != "bad-request")
+        for outcome in outcomes:
+            self.report.usage += outcome.usage
+            ready[outcome.slot.index] = outcome.after(lost.pop(outcome.slot.index, None))
+
     def _settle(
-        self,
-        waiting: list[int],
-        ready: dict[int, tuple[Outcome, tuple[Attempt, ...]]],
-        lost: dict[int, tuple[Attempt, ...]],
-        seen: DuplicateIndex,
+        self, waiting: list[int], ready: dict[int, Outcome], lost: dict[int, Outcome], seen: DuplicateIndex
     ) -> tuple[list[Outcome], list[Slot]]:
         """Whole slots from the head of the line, and slots to be planned anew.
 
         A slot that failed is sent again at once, wherever it stands. Near-duplicates can only be known in order, at the head.
         """
         done, again = list[Outcome](), list[Slot]()
-        for index in [i for i in waiting if i in ready and not ready[i][0].records and not ready[i][0].lost]:
-            outcome, before = ready.pop(index)
-            again.append(self._next_round(outcome, before, lost))
+        for index in [i for i in waiting if i in ready and not ready[i].complete]:
+            if silent_rounds(ready[index].rejected, ready[index].dead) >= SILENT_ROUNDS and ready[index].dead:
+                ready[index] = _given_up(ready[index])
+            else:
+                again.append(self._next_round(ready.pop(index), lost))
         while waiting and waiting[0] in ready:
-            outcome, before = ready.pop(waiting[0])
+            outcome = ready.pop(waiting[0])
             copies = seen.add_all(record.text for record in outcome.records)
             if copies:
-                refused = tuple(_as_duplicate(outcome.records[i]) for i in copies)
-                kept = tuple(record for i, record in enumerate(outcome.records) if i not in copies)
-                outcome = replace(outcome, records=(), rejected=outcome.rejected + refused)
                 if outcome.slot.trajectory is None or outcome.slot.round + 1 < self.recipe.rounds:
-                    again.append(self._next_round(outcome, before, lost))
+                    again.append(self._next_round(_without(outcome, range(len(outcome.records)), copies), lost))
                     break
-                seen.add_all(record.text for record in kept)
-                outcome = replace(outcome, records=kept, lost=outcome.lost + len(copies))
+                outcome = _without(outcome, copies, copies, given_up=True)
+                seen.add_all(record.text for record in outcome.records)
             waiting.pop(0)
-            done.append(replace(outcome, rejected=before + outcome.rejected))
+            done.append(outcome)
         return done, again
 
-    def _next_round(self, outcome: Outcome, before: tuple[Attempt, ...], lost: dict[int, tuple[Attempt, ...]]) -> Slot:
+    def _next_round(self, outcome: Outcome, lost: dict[int, Outcome]) -> Slot:
         slot = replace(outcome.slot, round=outcome.slot.round + 1)
-        refused = before + outcome.rejected
         if slot.round >= self.recipe.rounds:
-            raise self._exhausted(slot, refused)
-        lost[slot.index] = refused
+            raise exhausted(self.recipe, slot, outcome, self.report.accepted)
+        lost[slot.index] = outcome
         return slot
-
-    def _exhausted(self, slot: Slot, refused: tuple[Attempt, ...]) -> BudgetExhausted:
-        counts = Counter(issue.code for attempt in refused for issue in attempt.issues)
-        why = ", ".join(f"{code} {count}" for code, count in counts.most_common(5)) or "nothing was written"
-        shown = [attempt.text for attempt in refused if attempt.text][-3:]
-        quota = f"the quota of {slot.label}" if slot.label else "this trajectory"
-        return BudgetExhausted(
-            f"{quota} cannot be met: slot {slot.index} lost {slot.round} plans ({len(refused)} texts) to {why}; "
-            f"last texts: {shown}; raise --rounds or --attempts, choose another model, or lower this quota. "
-            f"{self.report.accepted} records are kept and the same command goes on from there",
-            counts,
-        )
 
     def _commit(self, done: list[Outcome]) -> None:
         if self.folder is not None:
@@ -247,13 +214,10 @@ class Run:
             self._memory += [record for outcome in done for record in outcome.records]
         for outcome in done:
             for record in outcome.records:
-                self._count(record)
-            self.report.count(json.loads(line) for line in map(_attempt_line, outcome.rejected))
-            self.report.lost += outcome.lost
-
-    def _count(self, record: Record) -> None:
-        self.report.accepted += 1
-        self.report.by_label[record.label] += 1
+                self.report.accept(record)
+            self.report.requested += outcome.requested
+            for attempts, dead in ((outcome.rejected, False), (outcome.dead, True)):
+                self.report.refuse((json.loads(attempt_line(attempt)) for attempt in attempts), dead=dead)
 
     def _finish(self) -> None:
         from importlib.metadata import version
@@ -301,35 +265,27 @@ class Run:
         return table(["run", self.recipe.run_id], rows)
 
 
-def _attempt_line(attempt: Attempt) -> str:
-    from engine.runs.folder import attempt_line
-
-    return attempt_line(attempt)
-
-
-def _as_duplicate(record: Record) -> Attempt:
-    issue = Issue(
-        Severity.ERROR,
-        "near-duplicate",
-        "nearly the same as a sentence of this run",
-        f"slot {record.slot}",
-        "say it in other words",
+def _without(outcome: Outcome, out: Iterable[int], copies: list[int], *, given_up: bool = False) -> Outcome:
+    """The outcome with the records at `out` among its refused texts: the copies as such, the others because a copy stands beside them."""
+    out = list(out)
+    refused = tuple(
+        replace(_refused(outcome.records[i], _COPY if i in copies else _BESIDE), given_up=given_up) for i in out
     )
-    return Attempt(record.slot, record.round, record.attempts, record.label, record.text, (issue,))
+    kept = tuple(record for i, record in enumerate(outcome.records) if i not in out)
+    return replace(outcome, records=kept, rejected=outcome.rejected + refused)
 
 
-def _take(slots: Iterator[Slot], count: int) -> list[Slot]:
-    from itertools import islice
-
-    return list(islice(slots, count))
+_COPY = ("near-duplicate", "nearly the same as a sentence of this run", "say it in other words")
+_BESIDE = ("trajectory-lost", "accepted, but another sentence of its trajectory was not", "raise --attempts")
 
 
-def _interleave(quotas: dict[str, int] | Any, labels: tuple[str, ...]) -> Iterator[str]:
-    """Labels in turn, each as often as its quota: a run that stops early is still nearly balanced."""
-    left = {label: quotas[label] for label in labels if quotas.get(label)}
-    while left:
-        for label in tuple(left):
-            yield label
-            left[label] -= 1
-            if not left[label]:
-                del left[label]
+def _refused(record: Record, why: tuple[str, str, str]) -> Attempt:
+    code, message, hint = why
+    issue = Issue(Severity.ERROR, code, message, f"slot {record.slot}", hint)
+    return Attempt(record.slot, record.round, record.attempts, record.label, record.name, record.text, (issue,))
+
+
+def _given_up(outcome: Outcome) -> Outcome:
+    """The run goes on without this slot: the model gave no text for plan after plan."""
+    last = replace(outcome.dead[-1], given_up=True)
+    return replace(outcome, dead=(*outcome.dead[:-1], last), complete=True)

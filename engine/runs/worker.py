@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from engine.plan import Plan, plan, plan_for_label, plan_unguided
+from engine.plan import Plan
 from engine.record import Record, Span
+from engine.runs.outcome import Attempt, Outcome, Slot, Usage, silent_rounds
+from engine.runs.planner import Planner
 from engine.verbalization.port import Request
-from graph_loaders.trajectory import Trajectory
-from ontology.errors import BudgetExhausted, Infeasible, ModelError
+from ontology.errors import BudgetExhausted, ModelError
 from ontology.issue import Issue, Severity
 
 if TYPE_CHECKING:
@@ -25,48 +24,13 @@ if TYPE_CHECKING:
     from ontology.mention import Linker, Mention
     from ontology.pack import Pack
 
-__all__ = ["Attempt", "Outcome", "Slot", "Worker"]
+__all__ = ["AWAY", "SILENT_ROUNDS", "Worker"]
 
 _HOPELESS = frozenset({"model-failed", "refused-key", "unknown-model"})
-_AWAY = frozenset({"bad-request", "unreachable", "timeout", "rate-limit", "server"})
-"""Failures that end the run: the first at once, the second when no request of a batch got an answer."""
-
-_DRAWS = 60
-"""Trajectories drawn for a slot's label before the criteria and the label are held to exclude each other."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """The place of one sentence (or one trajectory) in a run. `round` counts the plans already lost at this place."""
-
-    index: int
-    label: str = ""
-    round: int = 0
-    trajectory: Trajectory | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """A text that was refused, and why."""
-
-    slot: int
-    round: int
-    attempt: int
-    label: str
-    text: str
-    issues: tuple[Issue, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a slot: its records (none when every attempt was refused) and what was refused on the way.
-    `lost` counts planned sentences that were given up (only where trajectories are given and cannot be drawn anew).
-    """
-
-    slot: Slot
-    records: tuple[Record, ...] = ()
-    rejected: tuple[Attempt, ...] = ()
-    lost: int = 0
+AWAY = frozenset({"bad-request", "unreachable", "timeout", "rate-limit", "server"})
+"""Failures of a server: the first end the run at once, the second when nothing else comes back."""
+SILENT_ROUNDS = 3
+"""Plans of a sentence for which the model gives no text at all before the run goes on without it."""
 
 
 @dataclass(slots=True)
@@ -80,7 +44,9 @@ class _Job:
     text: str = ""
     issues: tuple[Issue, ...] = ()
     record: Record | None = None
+    requested: int = 0
     rejected: list[Attempt] = field(default_factory=list)
+    dead: list[Attempt] = field(default_factory=list)
 
 
 class Worker:
@@ -99,19 +65,30 @@ class Worker:
         self.recipe, self.pack, self.catalog, self.model = recipe, pack, catalog, model
         self.linker, self.validator, self.verbalizer = linker, validator, verbalizer
         self._concepts = {concept.cui: concept for concept in pack.concepts}
+        self._planner = Planner(recipe, pack, model)
+        self._run = recipe.run_id
 
     def __call__(self, slots: Sequence[Slot]) -> list[Outcome]:
         """The outcome of each slot, in order. Slots travel together only for speed: none sees another."""
+        before = self._usage()
         jobs = [job for slot in slots for job in self._jobs(slot)]
-        waiting = jobs
-        while waiting:
-            self._attempt(waiting)
+        waiting, away = jobs, False
+        while waiting and not away:
+            away = not self._attempt(waiting)
             waiting = [job for job in waiting if job.record is None and job.tries < self.recipe.attempts]
             waiting += self._replan([job for job in jobs if job.record is None and job.tries >= self.recipe.attempts])
         by_slot: dict[int, list[_Job]] = {}
         for job in jobs:
             by_slot.setdefault(job.slot.index, []).append(job)
-        return [_outcome(slot, by_slot.get(slot.index, [])) for slot in slots]
+        outcomes = [_outcome(slot, by_slot.get(slot.index, []), away=away) for slot in slots]
+        if outcomes:
+            outcomes[0] = replace(outcomes[0], usage=self._usage() - before)
+        return outcomes
+
+    def _usage(self) -> Usage:
+        """What the verbalizer's calls cost so far, where it keeps count."""
+        used = getattr(self.verbalizer, "usage", None)
+        return Usage(*used) if used else Usage()
 
     def _replan(self, failed: list[_Job]) -> list[_Job]:
         """Within a trajectory a step that fails is planned anew (another informant, phrase, assertion): the others stand."""
@@ -120,55 +97,30 @@ class Worker:
             trajectory = job.slot.trajectory
             if self.recipe.unit != "trajectory" or trajectory is None or job.round + 1 >= self.recipe.rounds:
                 continue
+            if silent_rounds(job.rejected, job.dead) >= SILENT_ROUNDS:
+                continue
             job.round += 1
             job.tries, job.text, job.issues = 0, "", ()
-            rng = self._rng(job.slot.index, job.round, job.step)
-            job.plan, job.seed = self._plan_step(trajectory, job.step, rng), int(rng.integers(2**62))
+            rng = self._planner.rng(job.slot.index, job.round, job.step)
+            job.plan, job.seed = self._planner.step(trajectory, job.step, rng), int(rng.integers(2**62))
             again.append(job)
         return again
 
-    def _rng(self, *key: int) -> np.random.Generator:
-        return np.random.Generator(np.random.PCG64(np.random.SeedSequence((self.recipe.seed, *key))))
-
     def _jobs(self, slot: Slot) -> list[_Job]:
-        rng = self._rng(slot.index, slot.round)
+        rng = self._planner.rng(slot.index, slot.round)
         if self.recipe.unit == "sentence":
-            chosen = self._plan_label(slot, rng)
+            chosen = self._planner.plan(slot.cell, rng)
             return [_Job(slot, chosen, chosen.step, int(rng.integers(2**62)), slot.round)]
-        trajectory = slot.trajectory or self._draw(rng)
+        trajectory = slot.trajectory or self._planner.draw(rng)
         slot = replace(slot, trajectory=trajectory)
         return [
-            _Job(slot, self._plan_step(trajectory, step, rng), step, int(rng.integers(2**62)), slot.round)
+            _Job(slot, self._planner.step(trajectory, step, rng), step, int(rng.integers(2**62)), slot.round)
             for step, onset in enumerate(trajectory.onsets)
             if onset.cui in self._concepts  # the pack has no words for what only a cohort knows
         ]
 
-    def _draw(self, rng: np.random.Generator) -> Trajectory:
-        from engine.sampling.sampler import draw
-
-        return draw(self.model, self.recipe.criteria, rng)
-
-    def _plan_step(self, trajectory: Trajectory, step: int, rng: np.random.Generator) -> Plan:
-        mix = self.recipe.assertions or None
-        return plan(trajectory, step, self.pack, rng, guidance=self.recipe.guidance, assertion_mix=mix)
-
-    def _plan_label(self, slot: Slot, rng: np.random.Generator) -> Plan:
-        if self.recipe.guidance == "none":
-            return plan_unguided(slot.label, self.pack, rng)
-        mix = self.recipe.assertions or None
-        for _ in range(_DRAWS):
-            found = plan_for_label(
-                self._draw(rng), slot.label, self.pack, rng, guidance=self.recipe.guidance, assertion_mix=mix
-            )
-            if found is not None:
-                return found
-        raise Infeasible(
-            f"none of {_DRAWS} trajectories that meet the criteria can carry the label {slot.label!r}; "
-            "widen the criteria or leave this label out of the quotas",
-            "label",
-        )
-
-    def _attempt(self, jobs: list[_Job]) -> None:
+    def _attempt(self, jobs: list[_Job]) -> bool:
+        """One request a job. False when nothing came back and the server is why: asking again at once is of no use."""
         requests = [
             Request(job.plan, seed=(job.seed + job.tries) % 2**62, previous=job.text, issues=job.issues) for job in jobs
         ]
@@ -178,28 +130,33 @@ class Worker:
             zip((id(job) for job, _ in written), self.linker.link([text for _, text in written]), strict=True)
         )
         for job, answer in zip(jobs, answers, strict=True):
-            if isinstance(answer, ModelError):
-                if answer.code == "budget":
-                    raise BudgetExhausted(str(answer), {"budget": 1})
-                if answer.code in _HOPELESS or (answer.code in _AWAY and not written):
-                    raise answer
-                job.text, job.issues = "", (Issue(Severity.ERROR, answer.code, str(answer)),)
-            else:
-                job.text = answer
-                job.issues = self.validator.validate(job.plan, answer, mentions[id(job)])
             job.tries += 1
+            job.requested += 1
+            if isinstance(answer, ModelError):
+                self._fail(job, answer)
+                continue
+            job.text = answer
+            job.issues = self.validator.validate(job.plan, answer, mentions[id(job)])
             if any(issue.severity is Severity.ERROR for issue in job.issues):
-                job.rejected.append(
-                    Attempt(job.slot.index, job.round, job.tries, job.plan.label, job.text, tuple(job.issues))
-                )
+                job.rejected.append(_attempt_of(job))
             else:
                 job.record = self._record(job, mentions[id(job)])
+        return bool(written) or not all(isinstance(answer, ModelError) and answer.code in AWAY for answer in answers)
+
+    @staticmethod
+    def _fail(job: _Job, error: ModelError) -> None:
+        if error.code == "budget":
+            raise BudgetExhausted(str(error), {"budget": 1})
+        if error.code in _HOPELESS:
+            raise error
+        job.text, job.issues = "", (Issue(Severity.ERROR, error.code, str(error)),)
+        job.dead.append(_attempt_of(job))
 
     def _record(self, job: _Job, mentions: Sequence[Mention]) -> Record:
         chosen, recipe = job.plan, self.recipe
         step = job.step if recipe.unit == "trajectory" else 0
         return Record(
-            id=f"{recipe.run_id}-{job.slot.index:07d}-{step:02d}",
+            id=f"{self._run}-{job.slot.index:07d}-{step:02d}",
             text=job.text,
             label=chosen.label,
             cui=chosen.cui or "",
@@ -216,7 +173,7 @@ class Worker:
             traits=tuple(f"{axis}:{value}" for axis, value in sorted(chosen.persona.traits.items())),
             risk_factors=tuple(chosen.persona.risk_factors),
             guidance=recipe.guidance,
-            run=recipe.run_id,
+            run=self._run,
             slot=job.slot.index,
             round=job.round,
             attempts=job.tries,
@@ -241,11 +198,41 @@ class Worker:
         )
 
 
-def _outcome(slot: Slot, jobs: list[_Job]) -> Outcome:
-    rejected = tuple(attempt for job in jobs for attempt in job.rejected)
-    accepted = tuple(job.record for job in jobs if job.record is not None)
-    if len(accepted) == len(jobs) and jobs:
-        return Outcome(slot, accepted, rejected)
-    if slot.trajectory is not None:  # given from outside: what cannot be said is counted, the rest stands
-        return Outcome(slot, accepted, rejected, lost=len(jobs) - len(accepted))
-    return Outcome(slot, (), rejected)
+def _attempt_of(job: _Job) -> Attempt:
+    return Attempt(job.slot.index, job.round, job.tries, job.plan.label, job.plan.name, job.text, tuple(job.issues))
+
+
+def _outcome(slot: Slot, jobs: list[_Job], *, away: bool) -> Outcome:
+    lost = [job for job in jobs if job.record is None]
+    given = slot.trajectory is not None  # from outside: what cannot be said is given up, the rest stands
+    complete = not (lost and away) if given else bool(jobs) and not lost
+    for job in jobs:
+        if complete and job.record is None:
+            _give_up(job)
+        elif not complete and job.record is not None:
+            job.issues = (_ALONE,)
+            job.rejected.append(_attempt_of(job))
+            job.record = None
+    return Outcome(
+        slot,
+        tuple(job.record for job in jobs if job.record is not None),
+        tuple(attempt for job in jobs for attempt in job.rejected),
+        tuple(attempt for job in jobs for attempt in job.dead),
+        sum(job.requested for job in jobs),
+        complete,
+    )
+
+
+_ALONE = Issue(
+    Severity.ERROR,
+    "trajectory-lost",
+    "accepted, but another sentence of its trajectory was not",
+    "",
+    "raise --attempts",
+)
+
+
+def _give_up(job: _Job) -> None:
+    last = max((*job.rejected[-1:], *job.dead[-1:]), key=lambda attempt: (attempt.round, attempt.attempt))
+    where = job.rejected if last in job.rejected[-1:] else job.dead
+    where[-1] = replace(last, given_up=True)

@@ -51,6 +51,7 @@ MODES = ("exact", "table")
 """exact: all rates follow the whole history. table: weights by stratum, age band and last event; fast, approximate."""
 
 _CHUNK = 256
+_KEPT = 64  # samplers kept with a model
 _BLOCK = 8192
 _TABLE_SEED = 7130
 
@@ -111,12 +112,16 @@ class Sampler:
 
     @classmethod
     def of(cls, model: ProgressionModel, criteria: Criteria, mode: str = "exact") -> Self:
-        """The last one of each mode is kept with its model, since a run asks for the same criteria again and again."""
-        found = model.kept.get(f"sampler:{mode}")
-        if found is None or found.criteria != criteria:
-            found = model.kept[f"sampler:{mode}"] = cls(model, criteria, mode)
-        kept: Self = found
-        return kept
+        """The last ones of each mode are kept with their model, since a run asks for the same criteria again and again, and one with
+        quotas of traits for a few of them by turns.
+        """
+        made: list[Self] = model.kept.setdefault(f"sampler:{mode}", [])
+        found = next((one for one in made if one.criteria == criteria), None)
+        if found is None:
+            found = cls(model, criteria, mode)
+            made.append(found)
+            del made[:-_KEPT]
+        return found
 
     def paths(self, key: npt.NDArray[np.uint64], first: int, count: int, report: SampleReport, tries: int) -> Paths:
         """Trajectories `first` ... of the stream; Infeasible when one of them needs more than `tries` draws."""

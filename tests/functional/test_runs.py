@@ -18,12 +18,12 @@ from engine.runs import Recipe, Run, generate
 from engine.runs.pools import InlinePool
 from engine.runs.worker import Worker
 from engine.testing import Scripted, tiny_graph
-from ontology.errors import BudgetExhausted, ConfigError, ModelError, RunConflict, StoreError
+from ontology.errors import BudgetExhausted, ConfigError, Infeasible, ModelError, RunConflict, StoreError
 
 if TYPE_CHECKING:
     from engine.plan import Plan
 
-FILES = ("records.jsonl", "rejected.jsonl", "manifest.json", "README.md", "recipe.toml")
+FILES = ("records.jsonl", "rejected.jsonl", "dead.jsonl", "manifest.json", "README.md", "recipe.toml")
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,8 @@ def test_refused_texts_are_told_to_the_model_and_counted(graph):
     records = list(run)
     assert all(record.attempts >= 2 for record in records)
     assert run.report.by_code["concept-missing"] >= 5
-    assert run.report.accepted + run.report.rejected == len(verbalizer.requests)
+    report = run.report
+    assert report.requested == report.accepted + report.rejected + report.dead_lettered == len(verbalizer.requests)
     assert any(request.previous.startswith("The weather") for request in verbalizer.requests)
 
 
@@ -201,7 +202,99 @@ def test_a_model_that_fails_for_one_plan_loses_no_other(graph):
 
     run = worked(graph, Recipe(9, quotas={"neuropsychiatric": 9}), Scripted(every_third))
     assert len(list(run)) == 9
-    assert run.report.by_code["length"] >= 3
+    report = run.report
+    assert report.by_code["length"] == report.dead_lettered >= 3
+    assert report.requested == report.accepted + report.rejected + report.dead_lettered == next(answers)
+
+
+def test_what_the_model_fails_for_good_is_named_and_the_run_goes_on(graph, tmp_path):
+    from engine.verbalization.template import TemplateVerbalizer
+
+    honest = TemplateVerbalizer(graph.pack)
+
+    def refuses_one_kind(request):
+        if request.plan.label == "coping-strategy":
+            return ModelError("the model refused to write the sentence", code="refusal")
+        return honest.write([request])[0]
+
+    quotas = {"coping-strategy": 2, "neuropsychiatric": 6}
+    verbalizer = Scripted(refuses_one_kind)
+    run = worked(graph, Recipe(8, quotas=quotas, attempts=2), verbalizer, out=tmp_path / "run")
+    records = list(run)
+    dead = [json.loads(line) for line in (tmp_path / "run" / "dead.jsonl").read_text().splitlines()]
+    assert Counter(record.label for record in records) == {"neuropsychiatric": 6}
+    assert {row["slot"] for row in dead if row["given_up"]} == {0, 2}
+    assert {issue["code"] for row in dead for issue in row["issues"]} == {"refusal"}
+    report = run.report
+    assert (report.lost, report.dead_lettered) == (2, 12)
+    assert report.requested == report.accepted + report.rejected + report.dead_lettered == len(verbalizer.requests)
+    again = worked(graph, Recipe(8, quotas=quotas, attempts=2), verbalizer, out=tmp_path / "run")
+    asked = len(verbalizer.requests)
+    assert list(again) == records
+    assert again.report.as_data() == report.as_data()
+    assert len(verbalizer.requests) == asked
+
+
+def test_prompts_that_fail_for_good_do_not_end_a_run_whose_server_answers_others(graph):
+    from engine.verbalization.template import TemplateVerbalizer
+
+    honest = TemplateVerbalizer(graph.pack)
+
+    def one_in_three(request):
+        if request.seed % 3 == 0:
+            return ModelError("model x failed", code="server", retryable=True)
+        return honest.write([request])[0]
+
+    run = worked(graph, Recipe(40, quotas={"neuropsychiatric": 40}), Scripted(one_in_three))
+    run._batch = 4
+    assert len(list(run)) + run.report.lost == 40
+    assert run.report.by_code["server"] == run.report.dead_lettered > 5
+
+
+def test_a_server_that_goes_away_ends_the_run_however_long_it_answered(graph):
+    from engine.verbalization.template import TemplateVerbalizer
+
+    honest = TemplateVerbalizer(graph.pack)
+    verbalizer = Scripted(
+        lambda request: (
+            honest.write([request])[0]
+            if len(verbalizer.requests) < 100
+            else ModelError("model x cannot be reached", code="unreachable", retryable=True)
+        )
+    )
+    run = worked(graph, Recipe(1000, quotas={"neuropsychiatric": 1000}), verbalizer)
+    with pytest.raises(ModelError, match="cannot be reached"):
+        list(run)
+    assert run.report.accepted >= 60
+    assert len(verbalizer.requests) < 400
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"stage:mild": 20, "stage:moderate": 12, "stage:*": 4},
+        {"informant:wife": 6, "informant:clinician": 20, "informant:patient": 10},
+        {"assertion:absent": 9, "assertion:present": 27},
+        {"sex:female": 30, "sex:male": 6, "race:black": 18, "race:*": 18},
+        {"risk:diabetes": 12, "risk:*": 24, "stage:severe": 9, "stage:*": 27},
+    ],
+    ids=lambda asked: next(iter(asked)),
+)
+def test_quotas_of_any_axis_come_out_exactly(graph, asked):
+    from engine.runs.quotas import by_axis, counted
+
+    run = generate(graph, 36, quotas=asked, seed=4)
+    records = list(run)
+    met = Counter(key for record in records for key in counted(record, by_axis(asked)))
+    assert met == asked
+    assert max(run.report.by_label.values()) - min(run.report.by_label.values()) <= 1
+    assert all(met == wanted for met, wanted in run.report.as_data()["by_quota"].values())
+
+
+def test_quotas_that_exclude_each_other_are_refused_before_anything_is_written(graph, tmp_path):
+    with pytest.raises(Infeasible, match=r"assertion:absent 2.*find no place"):
+        generate(graph, quotas={"concern-by-others": 2, "assertion:absent": 2}, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("code", ["refused-key", "unreachable"])
@@ -245,7 +338,7 @@ def test_no_space_left_is_one_sentence_and_the_run_goes_on(graph, tmp_path):
     next(records)
     assert run.folder is not None
     with target.open("wb") as full:
-        os.dup2(full.fileno(), run.folder._records.fileno())
+        os.dup2(full.fileno(), run.folder._files["records.jsonl"].fileno())
     with pytest.raises(StoreError, match=r"No space left on device.*goes on where it stopped"):
         list(records)
     run.close()
