@@ -167,7 +167,12 @@ def settle(recipe: Recipe, pack: Pack) -> Recipe:
     """The recipe with its quotas filled in, everything it names checked against the pack; ConfigError lists all mistakes."""
     labels = tuple(label.id for label in pack.labels)
     recipe = replace(recipe, quotas={key.removeprefix(f"{LABEL}:"): count for key, count in recipe.quotas.items()})
-    issues = [*_numbers(recipe), *_names(recipe), *_quotas(recipe, pack), *decoding_issues(recipe.decoding, recipe.model)]
+    issues = [
+        *_numbers(recipe),
+        *_names(recipe),
+        *_quotas(recipe, pack),
+        *decoding_issues(recipe.decoding, recipe.model),
+    ]
     if issues:
         raise ConfigError("the recipe cannot be run", issues)
     if recipe.unit == "trajectory":
