@@ -2,7 +2,8 @@
 
 Without a flag: records a second and CPU a record of bare aiohttp and httpx loops, of our transport alone, of the whole
 verbalizer (prompt, call, parser, cache) and of plain LangChain `abatch` over ChatOpenAI, at the same concurrency against the same
-server in a process of its own. `--faults`: the verbalizer at 0, 10, 30 and 50 % of each kind of fault, passing and lasting.
+server in a process of its own. `--run`: a whole run, linking, validation and commit included. `--faults`: the verbalizer
+at 0, 10, 30 and 50 % of each kind of fault, passing and lasting.
 `--kill`: SIGKILLs at random times over a run; how many calls were repeated. Each line is JSON.
 """
 
@@ -19,12 +20,15 @@ import sys
 import tempfile
 import time
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import httpx
 
+from engine import generate, open_graph
 from engine.plan import Plan
+from engine.runs.recipe import even_quotas
 from engine.verbalization.cache import CachedVerbalizer
 from engine.verbalization.chain import ChainVerbalizer, disconnect, openai_chat
 from engine.verbalization.decoding import SERVER
@@ -109,8 +113,6 @@ def requests(count):
 
 
 def chain(url, **policy):
-    from dataclasses import replace
-
     decoding = replace(SERVER, concurrency=AT_ONCE, **policy)
     model = openai_chat("m", url, "", decoding, loopback=True)
     return ChainVerbalizer(model, load_pack(), name="m", decoding=decoding, close=partial(disconnect, model))
@@ -145,6 +147,26 @@ def speed(count, latency):
             row = {"client": name, "latency": latency, "n": count, "per_second": round(count / wall, 1)}
             print(json.dumps({**row, "cpu_ms": round(cpu / count * 1e3, 3), "of_aiohttp": round(base / wall, 3)}))
             sys.stdout.flush()
+
+
+def judged(count, latency):
+    """A run, judge of sentences included: records a second beside the requests that it took."""
+    with (
+        open_graph() as graph,
+        served("--latency", str(latency), "--obey") as url,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        graph.settings = replace(graph.settings, model_url=url, cache=Path(folder), model_concurrency=AT_ONCE)
+        list(generate(graph, 20, seed=1))  # the linker and the model of the graph are made before the clock runs
+        begun, used = time.perf_counter(), time.process_time()
+        labels = tuple(label.id for label in graph.pack.labels if label.id != "none")  # `none` has no words to obey
+        quotas = even_quotas(count, labels)
+        run = generate(graph, model="vllm:m", seed=5, out=Path(folder) / "run", quotas=quotas, near_duplicate=0.0)
+        made = len(list(run))
+        wall, cpu = time.perf_counter() - begun, time.process_time() - used
+        row = {"client": "run", "latency": latency, "n": made, "requested": run.report.requested}
+        row |= {"per_second": round(made / wall, 1), "requests_per_second": round(run.report.requested / wall, 1)}
+        print(json.dumps({**row, "cpu_ms": round(cpu / made * 1e3, 3), "acceptance": round(run.report.acceptance, 3)}))
 
 
 def faults(count, latency, kinds):
@@ -196,6 +218,7 @@ def main():
     parser.add_argument("--latency", type=float, action="append")
     parser.add_argument("--faults", action="store_true")
     parser.add_argument("--kind", action="append", choices=(*TRANSIENT, *CONTENT), help="Only these faults.")
+    parser.add_argument("--run", action="store_true", help="A run, with validation and commit.")
     parser.add_argument("--kill", type=int, metavar="ROUNDS", default=0)
     parser.add_argument("--child", nargs=2, metavar=("URL", "FOLDER"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -208,7 +231,7 @@ def main():
         kill(asked.n, (asked.latency or [0.05])[0], asked.kill)
     else:
         for latency in asked.latency or [0.0, 0.05]:
-            speed(asked.n, latency)
+            (judged if asked.run else speed)(asked.n, latency)
 
 
 if __name__ == "__main__":

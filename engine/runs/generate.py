@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from engine.runs.planner import Planner
-from engine.runs.pools import InlinePool, ProcessPool
+from engine.runs.pools import InlinePool, ProcessPool, ThreadPool
 from engine.runs.quotas import LABEL, Cell, allot, by_axis
 from engine.runs.recipe import Recipe, from_data, read_recipe, settle
 from engine.runs.run import Run
@@ -32,6 +32,8 @@ __all__ = ["WorkerSpec", "generate", "make_recipe"]
 
 
 _BATCH = 64
+_STREAMS = 4
+"""Batches on their way to a server at once: repairs of one leave room that another fills."""
 _MODEL_BATCH = 8
 """Slots that travel and are committed together: few where a sentence takes a second, so that progress shows and little is lost."""
 
@@ -139,19 +141,23 @@ def generate(
     if workers > 1 and (linker is not None or not isinstance(chosen, str)):
         raise ConfigError(f"{workers} workers need a model given by name and the default linker; use workers=1")
 
+    server = recipe.model.startswith(("vllm:", "ollama:"))
+
     def inline() -> Pool:
         verbalizer = open_verbalizer(chosen, graph.pack, graph.settings, decoding=recipe.decoding)
         worker = Worker(
             recipe, graph.pack, graph.catalog, graph.model, linker or graph.linker, graph.validator, verbalizer
         )
-        return InlinePool(worker, close=verbalizer.close)
+        return ThreadPool(worker, _STREAMS, verbalizer.close) if server else InlinePool(worker, close=verbalizer.close)
 
     spec = WorkerSpec(recipe, graph.pack, graph.elements, graph.settings.without_secrets())
     pool = inline if workers == 1 else partial(ProcessPool, spec.build, workers)
     labels = tuple(label.id for label in graph.pack.labels)
     batch = _BATCH if recipe.model == "template" else _MODEL_BATCH
-    if recipe.model.startswith(("vllm:", "ollama:")):
-        batch = 2 * (graph.settings.model_concurrency or _BATCH)  # fills every call that may be under way at once
+    if server:
+        batch = (
+            graph.settings.model_concurrency or _BATCH
+        )  # each stream could fill every call that may be under way at once
         if workers > 1 and (graph.settings.model_tokens is not None or graph.settings.model_money is not None):
             raise ConfigError(
                 f"a budget of tokens or money holds for one process, not for {workers}; leave --workers at 1"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Work = Callable[[Sequence[Slot]], list[Outcome]]
 
-__all__ = ["InlinePool", "Pool", "ProcessPool"]
+__all__ = ["InlinePool", "Pool", "ProcessPool", "ThreadPool"]
 
 
 class Pool(Protocol):
@@ -58,6 +58,42 @@ class InlinePool:
             self._close()
 
 
+class ThreadPool:
+    """Works on several batches at once in threads of this process: while one waits for a model's last answers, others fill its place."""
+
+    def __init__(self, work: Work, threads: int, close: Callable[[], None] | None = None) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        self._work, self._close = work, close
+        self._pool = ThreadPoolExecutor(threads, "model-batch")
+        self._futures: set[Future[list[Outcome]]] = set()
+        self.capacity = threads
+
+    def submit(self, slots: Sequence[Slot]) -> None:
+        """Gives a batch to a thread."""
+        self._futures.add(self._pool.submit(self._work, slots))
+
+    def next(self) -> list[Outcome]:
+        """Waits for any batch."""
+        done, self._futures = _first(self._futures)
+        return done
+
+    def close(self) -> None:
+        """Closes what the worker held, which ends the calls under way, and waits for the threads."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._close is not None:
+            self._close()
+        self._pool.shutdown(wait=True)
+
+
+def _first(futures: set[Future[list[Outcome]]]) -> tuple[list[Outcome], set[Future[list[Outcome]]]]:
+    """What the first future gives, and the others."""
+    from concurrent.futures import FIRST_COMPLETED, wait
+
+    done = wait(futures, return_when=FIRST_COMPLETED).done.pop()
+    return done.result(), futures - {done}
+
+
 _work: Work | None = None
 
 
@@ -90,12 +126,8 @@ class ProcessPool:
 
     def next(self) -> list[Outcome]:
         """Waits for any batch."""
-        from concurrent.futures import FIRST_COMPLETED, wait
-
-        done, self._futures = wait(self._futures, return_when=FIRST_COMPLETED)
-        first = done.pop()
-        self._futures |= done
-        return first.result()
+        done, self._futures = _first(self._futures)
+        return done
 
     def close(self) -> None:
         """Ends the processes; what they still hold is dropped (it is made again on resume)."""

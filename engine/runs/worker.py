@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from engine.plan import Plan
@@ -50,7 +51,10 @@ class _Job:
 
 
 class Worker:
-    """Draws, plans, writes, links and judges. Never opens a store, never writes a file; holds no state between calls."""
+    """Draws, plans, writes, links and judges. Never opens a store, never writes a file; holds no state between calls but what it cost.
+
+    Threads may share one: all but the writing is done by one at a time.
+    """
 
     def __init__(
         self,
@@ -67,22 +71,30 @@ class Worker:
         self._concepts = {concept.cui: concept for concept in pack.concepts}
         self._planner = Planner(recipe, pack, model)
         self._run = recipe.run_id
+        self._turn = Lock()
+        self._told = Usage()
 
     def __call__(self, slots: Sequence[Slot]) -> list[Outcome]:
         """The outcome of each slot, in order. Slots travel together only for speed: none sees another."""
-        before = self._usage()
-        jobs = [job for slot in slots for job in self._jobs(slot)]
+        with self._turn:
+            jobs = [job for slot in slots for job in self._jobs(slot)]
         waiting, away = jobs, False
         while waiting and not away:
             away = not self._attempt(waiting)
             waiting = [job for job in waiting if job.record is None and job.tries < self.recipe.attempts]
-            waiting += self._replan([job for job in jobs if job.record is None and job.tries >= self.recipe.attempts])
+            with self._turn:
+                waiting += self._replan(
+                    [job for job in jobs if job.record is None and job.tries >= self.recipe.attempts]
+                )
         by_slot: dict[int, list[_Job]] = {}
         for job in jobs:
             by_slot.setdefault(job.slot.index, []).append(job)
         outcomes = [_outcome(slot, by_slot.get(slot.index, []), away=away) for slot in slots]
         if outcomes:
-            outcomes[0] = replace(outcomes[0], usage=self._usage() - before)
+            with self._turn:
+                used = self._usage()
+                outcomes[0] = replace(outcomes[0], usage=used - self._told)
+                self._told = used
         return outcomes
 
     def _usage(self) -> Usage:
@@ -125,6 +137,10 @@ class Worker:
             Request(job.plan, seed=(job.seed + job.tries) % 2**62, previous=job.text, issues=job.issues) for job in jobs
         ]
         answers = self.verbalizer.write(requests)
+        with self._turn:
+            return self._judge(jobs, answers)
+
+    def _judge(self, jobs: list[_Job], answers: Sequence[str | ModelError]) -> bool:
         written = [(job, answer) for job, answer in zip(jobs, answers, strict=True) if isinstance(answer, str)]
         mentions = dict(
             zip((id(job) for job, _ in written), self.linker.link([text for _, text in written]), strict=True)

@@ -29,6 +29,11 @@ class Keyed(Protocol):
     name: str
     prompt: str
 
+    @property
+    def usage(self) -> tuple[int, int, float]:
+        """Tokens of prompts and of answers, and money."""
+        ...
+
     def key(self, request: Request) -> str:
         """Digest of model, decoding and messages."""
         ...
@@ -73,6 +78,11 @@ class CachedVerbalizer:
 
             known.update(zip(names, self._inner.write(list(missing.values()), keep), strict=True))
         return [known[key] for key in keys]
+
+    @property
+    def usage(self) -> tuple[int, int, float]:
+        """What the calls of the inner one cost; an answer that was kept costs nothing."""
+        return self._inner.usage
 
     def close(self) -> None:
         """Closes the file and the inner verbalizer."""

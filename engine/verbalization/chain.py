@@ -173,6 +173,12 @@ class ChainVerbalizer:
             waiting = [i for i in waiting if fewest[i] and not _hopeless(best[i])]
         return best
 
+    @property
+    def usage(self) -> tuple[int, int, float]:
+        """Tokens of prompts and of answers, and money, that the calls cost so far; zeros where the model keeps no count."""
+        report = self._model.transport.report if isinstance(self._model, ServerChat) else None
+        return (report.prompt_tokens, report.answer_tokens, report.money) if report else (0, 0, 0.0)
+
     def key(self, request: Request) -> str:
         """SHA-256 of all that settles the answer: model, decoding and messages. Where the server is does not count."""
         parts = json.dumps([request.seed, self._prompts.messages(request)])

@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import hashlib
 import json
+import re
 import sys
 import threading
 from collections import Counter
@@ -56,6 +57,26 @@ def completion(text: str | None, reason: str = "stop", **message: object) -> byt
         "usage": {"prompt_tokens": 40, "completion_tokens": 10, "total_tokens": 50},
     }
     return json.dumps(data).encode()
+
+
+def obedient(prompt: str) -> str:
+    """A sentence that does what the full form of a prompt asks for."""
+    found = re.search(r'exactly: "(.*?)"\nStatus: (.*)\nReported by: (.*)', prompt)
+    if not found:
+        return _GOOD
+    phrase, status, who = found.groups()
+    he = re.search(r"\((he|she)/", prompt)
+    says = {"patient": "Patient reports", "nobody named; the clinician writes": "Examination shows"}
+    says = says.get(who, f"{'His' if he and he[1] == 'he' else 'Her'} {who} reports")
+    denies = says.replace("reports", "denies").replace("shows", "shows no")
+    said = {
+        "absent": f"{denies} {phrase}.",
+        "possible": f"{says} possible {phrase}.",
+        "in the past": f"{says} a history of {phrase}.",
+        "in a relative": f"Family history of {phrase} in a parent.",
+        "not now": f"Return to clinic if {phrase} develops.",
+    }
+    return next((text for start, text in said.items() if status.startswith(start)), f"{says} {phrase}.")
 
 
 class FaultyModel:
@@ -114,7 +135,8 @@ class FaultyModel:
         if fault == "disconnect":
             writer.transport.abort()
             return False
-        writer.write(self._bytes(fault, prompt))
+        plans = [str(part["content"]) for part in body["messages"] if "Words to use" in str(part["content"])]
+        writer.write(self._bytes(fault, plans[-1] if plans else prompt))
         return True
 
     def _bytes(self, fault, prompt):
@@ -192,9 +214,10 @@ def main():
     parser.add_argument("--share", type=float, default=0.0)
     parser.add_argument("--lasting", action="store_true")
     parser.add_argument("--latency", type=float, default=0.0)
+    parser.add_argument("--obey", action="store_true", help="Answer what the prompt asks for.")
     asked = parser.parse_args()
     script = strike(asked.kind, asked.share, lasting=asked.lasting) if asked.kind else lambda *_: ""
-    with FaultyModel(script, latency=asked.latency) as server:
+    with FaultyModel(script, latency=asked.latency, answer=obedient if asked.obey else lambda _: _GOOD) as server:
         sys.stdout.write(f"{server.url}\n")
         sys.stdout.flush()
         sys.stdin.read()
