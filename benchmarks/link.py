@@ -10,12 +10,15 @@ given the spans (so without finding them), on some of the same sentences.
 
 The second does the same over a generated vocabulary, for speed, memory and opening; index and process are its own.
 
-Rates are by process CPU time: `cold` is the first pass over the sentences, `warm` the second. Wall time stands beside them.
+Rates are by process CPU time, wall time stands beside them: `cold` is the first pass over the sentences, `warm` the second.
+What was loaded before a pass is frozen (`gc.freeze`): a collection of all that numba and spaCy keep takes as long as a pass of
+the exact tier, and comes in one pass or another by chance.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import random
 import resource
@@ -133,6 +136,8 @@ def sentences(count: int, pick: Callable[[random.Random], tuple[str, str]]) -> l
 
 
 def timed(count: int, work: Iterable[Any]) -> tuple[list[Any], dict[str, int]]:
+    gc.collect()
+    gc.freeze()
     wall, cpu = time.perf_counter(), time.process_time()
     out = list(work)
     return out, {

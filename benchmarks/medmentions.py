@@ -1,9 +1,11 @@
 """The linker on human annotation: MedMentions ST21pv, training part, with the vocabulary of HPO, DOID and SYMP.
 
     python benchmarks/medmentions.py [--errors 10] [--exact] [--part dev|held-out|all]
+    python benchmarks/medmentions.py --count ontology/linking/meant.csv
 
 Each abstract is linked as one text; the gold spans are not given to the linker. Every second abstract is for development (`dev`),
-the others are held out. What the figures count:
+the others are held out. How often a concept was meant in the half for development breaks ties (`ontology/linking/meant.csv`), so
+its own figures flatter: those of the other half are what to expect. What the figures count:
 
 - in vocabulary: gold mentions whose CUI is a concept of the vocabulary; the denominator of both recalls.
 - recall: such mentions that the linker has with the same span and the same first CUI.
@@ -36,6 +38,14 @@ if TYPE_CHECKING:
     from ontology.mention import Mention
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+
+
+HEAD = """\
+# How often annotators meant a concept: counted in every second abstract (1,318 abstracts) of the training part of
+# MedMentions ST21pv (Mohan and Li, AKBC 2019; CC0), concepts of HPO, DOID and SYMP.
+# Made by benchmarks/medmentions.py --count; ranks concepts that share a string.
+cui,meant
+"""
 
 
 class Abstract(NamedTuple):
@@ -167,12 +177,21 @@ def scored(
     return {name: round(value, 4) for name, value in figures.items()}, errors
 
 
+def write_meant(catalog: Catalog, out: Path) -> None:
+    """Writes how often each concept of the vocabulary was meant in the abstracts for development."""
+    found = Counter(cui for document in abstracts("dev") for _, _, cui in document.gold if cui in catalog)
+    with out.open("w", encoding="utf-8") as file:
+        file.write(HEAD)
+        file.writelines(f"{cui},{found[cui]}\n" for cui in sorted(found))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--errors", type=int, default=10)
     parser.add_argument("--exact", action="store_true", help="the exact tier alone")
     parser.add_argument("--part", choices=("dev", "held-out", "all", "both"), default="both")
     parser.add_argument("--cache", type=Path, help="folder for the parsed ontology and the index")
+    parser.add_argument("--count", type=Path, help="only write the table of how often each concept was meant")
     options = parser.parse_args()
     if not DATA.is_dir():
         print(f"{DATA} is missing: the corpus and two vocabularies are read from there", file=sys.stderr)
@@ -180,6 +199,9 @@ def main() -> int:
     from ontology.linker import CatalogLinker
 
     catalog = vocabulary(options.cache)
+    if options.count:
+        write_meant(catalog, options.count)
+        return 0
     linker = CatalogLinker(catalog, cache=options.cache, fuzzy=not options.exact, context=False)
     result: dict[str, object] = {"concepts": len(catalog), "strings": sum(len(c.strings) for c in catalog.values())}
     for part in ("dev", "held-out", "all") if options.part == "both" else (options.part,):

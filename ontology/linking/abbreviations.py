@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["abbreviations", "explained"]
 
 _SHORT = re.compile(r"\(\s*([^\W\d_](?:[\w-]{1,9}))\s*[);,]")
+_SINGULAR = re.compile(r"(?<=[A-Z]{2})s$")  # "deep vein thromboses (DVTs)" explains DVT
 _BEFORE = 160  # characters that may hold a long form
 _MOST = 500  # abbreviations of one text
 _WORD = re.compile(r"[\w'’-]+")
@@ -51,7 +52,7 @@ def abbreviations(text: str) -> dict[str, tuple[int, int]]:
     """
     found: dict[str, tuple[int, int]] = {}
     for match in _SHORT.finditer(text):
-        short = match.group(1)
+        short = _SINGULAR.sub("", match.group(1))
         if short in found or not any(char.isupper() for char in short) or len(found) == _MOST:
             continue
         before = text[max(0, match.start() - _BEFORE) : match.start()].rstrip()

@@ -15,8 +15,9 @@ from ontology.concept import Cui
 from ontology.errors import ConfigError, MissingExtra
 from ontology.linking.fold import plain
 from ontology.linking.index import ACRONYM, DERIVED
+from ontology.linking.senses import CAP
 from ontology.linking.tfidf import TfidfIndex
-from ontology.linking.tiers import CAP, Hit
+from ontology.linking.tiers import Hit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

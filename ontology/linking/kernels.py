@@ -29,7 +29,7 @@ class Tokens(NamedTuple):
 @cache
 def kernels() -> Any:
     """The loops by name. Loads numba: half a second, and as long as compiling takes where nothing is cached."""
-    from ontology.linking.loops import exact, near, strings, tokens
+    from ontology.linking.loops import exact, near, senses, strings, tokens
 
     return SimpleNamespace(
         tokenise=tokens.tokenise,
@@ -43,6 +43,9 @@ def kernels() -> Any:
         priors=strings.priors,
         gathered=strings.gathered,
         texts=strings.texts,
+        senses=senses.senses,
+        ranked=senses.ranked,
+        namesakes=senses.namesakes,
         exact=exact.exact,
         placed=exact.placed,
         slips=near.slips,

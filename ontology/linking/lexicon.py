@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from functools import cache
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from ontology.linking.derived import derived
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from ontology.concept import Concept, Cui
 
-__all__ = ["open_index"]
+__all__ = ["meant", "open_index"]
 
 _COMMON = 2  # definitions that have a word which is not a slip of the pen
 _CLINICAL = "SNOMEDCT_US"
@@ -53,7 +54,7 @@ def _built(catalog: Mapping[Cui, Concept]) -> Index:
                 yield Named(len(cuis) - 1, other, ALIAS | DERIVED)
 
     common, coded = _read(catalog)
-    return Index.build(cuis, named(), common, coded)
+    return Index.build(cuis, named(), common, coded, meant())
 
 
 def _strings(catalog: Any) -> Iterator[tuple[str, Cui, bool]]:
@@ -93,6 +94,16 @@ def _read(catalog: Mapping[Cui, Concept]) -> tuple[set[str], set[str]]:
             coded.add(concept.cui)
     told = {word for phrase in read_rules().words for word in _WORD.findall(phrase)}
     return {*_english(), *told, *(word for word, count in seen.items() if count >= _COMMON)}, coded
+
+
+@cache
+def meant() -> dict[str, int]:
+    """How often annotators of MedMentions meant a concept; `benchmarks/medmentions.py --count` makes the table, from
+    every second abstract of its training part.
+    """
+    table = resources.files("ontology.linking").joinpath("meant.csv").read_text("utf-8")
+    rows = (line.split(",") for line in table.splitlines() if not line.startswith(("#", "cui")))
+    return {cui: int(count) for cui, count in rows}
 
 
 @cache

@@ -7,36 +7,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ontology.concept import Cui
 from ontology.linking.fold import folded
-from ontology.linking.index import ACRONYM, DERIVED
 from ontology.linking.kernels import Tokens, kernels
+from ontology.linking.senses import Senses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from ontology.linking.index import Index
+    from ontology.linking.senses import Candidates
 
-__all__ = ["CAP", "EXACT", "INFLECTED", "STEP", "THRESHOLD", "Candidates", "Hit", "Tiers", "beside"]
+__all__ = ["THRESHOLD", "Hit", "Tiers", "beside"]
 
-EXACT = 1.0
-"""Score of a string of the catalog itself."""
-INFLECTED = 0.99
-"""Score of an inflected or respelled form: below the string itself, where a text could mean either."""
-CAP = 0.98
-"""Most that a near string scores: it never outranks an exact one."""
 THRESHOLD = 0.3
 """Least cosine of 3-grams for a window that already has the words of a string, but for a letter or their order."""
-
-STEP = 0.001
-"""Between candidates that tie and of which one comes first where nothing else is known."""
-
-_STEPS = 5  # at most
-_DERIVED = 0.09  # taken from a string made by rule
-_KEPT = 10  # candidates of a hit
-_REMEMBERED = 200_000  # meanings kept
-
-Candidates = tuple[tuple[Cui, float], ...]
 
 
 class Hit(NamedTuple):
@@ -54,7 +38,7 @@ class Tiers:
         self._index = index
         self._fuzzy = fuzzy and len(index) > 0
         self._threshold = threshold
-        self._meanings: dict[tuple[int, int, int], Candidates] = {}
+        self._senses = Senses(index)
 
     def find(self, texts: Sequence[str]) -> list[list[Hit]]:
         """The hits of each text in order of `start`, apart from each other; the same whether texts come together or alone."""
@@ -69,54 +53,13 @@ class Tiers:
             *tokens, number, a["bits"], a["string_keys"], a["string_values"], a["entry_acronym"]
         )
         begin, stop = tokens.start[one] - starts[text], tokens.end[two] - starts[text]
-        if len(self._meanings) > _REMEMBERED:
-            self._meanings.clear()
-        meanings, meaning = self._meanings, self._meaning
-        columns = (text, begin, stop, entry, raw, capitals)
-        for place, start, end, *key in zip(*(column.tolist() for column in columns), strict=True):
-            what = tuple(key)
-            found = meanings.get(what)
-            if found is None:
-                found = meanings[what] = meaning(*what)
-            out[place].append(Hit(start, end, found))
+        said = list(zip(entry.tolist(), raw.tolist(), capitals.tolist(), strict=True))
+        meanings = self._senses.exact(said)
+        for place, start, end, what in zip(text.tolist(), begin.tolist(), stop.tolist(), said, strict=True):
+            out[place].append(Hit(start, end, meanings[what]))
         if self._fuzzy:
             self._near(numbers, starts, tokens, number, one, two, out)
         return out
-
-    def _meaning(self, entry: int, raw: int, capitals: int) -> Candidates:
-        """The concepts that an exact string may mean."""
-        a = self._index.arrays
-        scores: dict[int, tuple[float, int]] = {}
-        first, last = a["entry_first"][entry], a["entry_first"][entry + 1]
-        columns = (
-            a[name][first:last].tolist() for name in ("string_concept", "string_raw", "string_kind", "string_rank")
-        )
-        for concept, written, kind, rank in zip(*columns, strict=True):
-            if kind & ACRONYM and not capitals:
-                continue
-            score = (EXACT if written == raw else INFLECTED) - (_DERIVED if kind & DERIVED else 0.0)
-            if concept not in scores or score > scores[concept][0]:
-                scores[concept] = score, rank
-        return self._ranked(scores)
-
-    def _ranked(self, scores: Mapping[int, tuple[float, int]]) -> Candidates:
-        """Concepts best first, from their scores and their ranks where nothing else is known. Those that tie are set apart
-        by a step each.
-        """
-        cuis = self._index.cuis
-        order = sorted((-score, rank, cuis[concept].decode()) for concept, (score, rank) in scores.items())
-        found: list[tuple[Cui, float]] = []
-        ties, before = 0, (0.0, 0)
-        for score, rank, cui in order[:_KEPT]:
-            if score != before[0]:
-                ties = 0
-            elif rank != before[1]:
-                ties += 1
-            before = (score, rank)
-            found.append((Cui(cui), round(-score - STEP * min(ties, _STEPS), 4)))
-        if len(found) > 1:
-            found.sort(key=lambda pair: (-pair[1], pair[0]))
-        return tuple(found)
 
     def _near(
         self,
@@ -158,10 +101,14 @@ class Tiers:
             start, end = int(tokens.start[begin] - starts[text]), int(tokens.end[last] - starts[text])
             found = windows.setdefault(text, {}).setdefault((-content, slip, start, end), {})
             if concept not in found or score > found[concept][0]:
-                found[concept] = round(min(score, CAP), 4), rank
-        for text, wanted in windows.items():
-            chosen = [Hit(start, end, self._ranked(wanted[key])) for key in _apart(wanted) for start, end in [key[2:]]]
-            out[text] = beside(chosen, out[text])
+                found[concept] = score, rank
+        chosen = [(text, key) for text, wanted in windows.items() for key in _apart(wanted)]
+        candidates = self._senses.near([windows[text][key] for text, key in chosen])
+        near: dict[int, list[Hit]] = {}
+        for (text, (_, _, start, end)), meant in zip(chosen, candidates, strict=True):
+            near.setdefault(text, []).append(Hit(start, end, meant))
+        for text, hits in near.items():
+            out[text] = beside(hits, out[text])
 
 
 def _apart(windows: Iterable[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:

@@ -8,12 +8,14 @@ import pytest
 import spacy
 
 from ontology.catalog import Catalog
-from ontology.concept import Coding, Concept, Cui
+from ontology.concept import Coding, Concept, Cui, parse_cui
 from ontology.errors import MissingExtra
 from ontology.linker import CatalogLinker, Linker
 from ontology.linking.abbreviations import abbreviations
 from ontology.linking.candidates import generator
-from ontology.linking.lexicon import open_index
+from ontology.linking.index import ALIAS, Index, Named
+from ontology.linking.lexicon import meant, open_index
+from ontology.linking.tiers import Tiers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +44,7 @@ def linked(text: str, **options: object) -> list[tuple[str, Cui]]:
     [
         ("an atrial septal defect (ASD)", {"ASD": "atrial septal defect"}),
         ("a deep vein thrombosis ( DVT ) of", {"DVT": "deep vein thrombosis"}),
+        ("deep vein thromboses (DVTs)", {"DVT": "deep vein thromboses"}),
         ("seen (ASD)", {}),
         ("(ASD)", {}),
         ("no long form here (XQZ)", {}),
@@ -72,19 +75,48 @@ def test_an_expected_concept_comes_first_and_the_others_stay() -> None:
     assert candidates == {2}
 
 
-def test_two_neighbours_in_the_text_decide_a_tie() -> None:
-    one, two, up, down = (Cui(f"C000002{n}") for n in range(4))
+def test_three_neighbours_in_the_text_decide_a_tie() -> None:
+    one, two, up, down, beside = (Cui(f"C000002{n}") for n in range(5))
     catalog = Catalog(
         [
             Concept(one, "block"),
             Concept(two, "block", aliases=("heart block",), parents=(up,)),
             Concept(up, "conduction disease"),
             Concept(down, "complete arrest", parents=(two,)),
+            Concept(beside, "slow rhythm", parents=(up,)),
         ]
     )
     linker = Linker(catalog, context=False)
-    tops = [[m.cui for m in mentions] for mentions in linker(["block", "block, conduction disease, complete arrest"])]
-    assert tops == [[one], [two, up, down]]
+    texts = ["block", "block, conduction disease, complete arrest, slow rhythm"]
+    tops = [[m.cui for m in mentions] for mentions in linker(texts)]
+    assert tops == [[one], [two, up, down, beside]]
+
+
+def test_of_concepts_with_one_name_the_one_comes_first_that_annotators_meant() -> None:
+    rare, usual = Cui("C0000011"), Cui("C0000012")
+    strings = [Named(0, "block", 0), Named(1, "block", 0)]
+    first = {
+        used: [
+            cui for cui, _ in Tiers(Index.build([rare, usual], strings, meant=counts)).find(["block"])[0][0].candidates
+        ]
+        for used, counts in {"never": {}, "often": {usual: 20}}.items()
+    }
+    assert first == {"never": [rare, usual], "often": [usual, rare]}
+
+
+def test_a_synonym_that_another_vocabulary_names_a_concept_leads_to_it_where_annotators_meant_that() -> None:
+    one, other = Cui("C0000011"), Cui("C0000012")
+    strings = [Named(0, "depression", 0), Named(0, "depressive disorder", ALIAS), Named(1, "depressive disorder", 0)]
+    found = Tiers(Index.build([one, other], strings, meant={other: 60})).find(["depression"])
+    assert [cui for cui, _ in found[0][0].candidates] == [other, one]
+    assert [cui for cui, _ in Tiers(Index.build([one, other], strings)).find(["depression"])[0][0].candidates] == [one]
+
+
+def test_the_table_of_what_annotators_meant_counts_concepts() -> None:
+    counts = meant()
+    assert min(counts.values()) >= 1
+    assert counts["C0011570"] > counts["C0011581"]
+    assert [parse_cui(cui) for cui in counts] == sorted(counts)
 
 
 def test_of_equal_concepts_the_coded_one_comes_first() -> None:

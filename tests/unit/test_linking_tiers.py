@@ -6,7 +6,8 @@ import pytest
 
 from ontology.concept import Concept, Cui
 from ontology.linking.lexicon import open_index
-from ontology.linking.tiers import CAP, EXACT, INFLECTED, Tiers
+from ontology.linking.senses import CAP, EXACT, INFLECTED
+from ontology.linking.tiers import Tiers
 
 WANDERING, DISEASE, LOSS, FALL, ANAEMIA, MCI, MEMORY, ALS, THINKING = (Cui(f"C000000{n}") for n in range(1, 10))
 CONCEPTS = [

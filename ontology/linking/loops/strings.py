@@ -22,7 +22,18 @@ from ontology.linking.loops.constants import (
     ZERO,
 )
 
-__all__ = ["begun", "fill", "frequencies", "gathered", "known", "priors", "shortened", "signed", "texts", "unlettered"]
+__all__ = [
+    "begun",
+    "fill",
+    "frequencies",
+    "gathered",
+    "known",
+    "priors",
+    "shortened",
+    "signed",
+    "texts",
+    "unlettered",
+]
 
 
 @loop
