@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -62,9 +63,7 @@ _COUNT = rf"(?:\d{{1,3}}(?:\.\d)?|{_any(_NUMBERS)})"
 _UNIT = _any(_UNITS)
 _SEASON = _any(_SEASONS)
 _MONTH = _any(_MONTHS)
-_ABOUT = (
-    r"(?:about\s|around\s|approximately\s|some\s|nearly\s|almost\s|at least\s|more than\s|over\s|up to\s|was\s|in\s)*"
-)
+_ABOUT = r"(?:about\s|around\s|approximately\s|some\s|nearly\s|almost\s|at least\s|more than\s|over\s|up to\s|was\s|in\s){0,8}"
 _SPAN = rf"{_COUNT}(?:\s?(?:-|to|or)\s?{_COUNT})?[\s-]?{_UNIT}s?\b"
 _LOOSE = (
     rf"(?:{_SPAN}|(?:several|many|some|a few|few|a number of|recent|the past few)\s{_UNIT}s\b|\d{{1,3}}/(?:7|52|12)\b)"
@@ -107,24 +106,22 @@ _EXPRESSIONS = {
         rf"(?:\b(?:at|(?:in|during|through|throughout)\sthe|after|every|on\s(?:his|her)|before|around|towards)\s)?\b{_any(_PARTS)}\b",
     ),
 }
-_TIME = re.compile(
-    "|".join(f"(?P<{kind.value}>{'|'.join(said)})" for kind, said in _EXPRESSIONS.items()), re.IGNORECASE
-)
+_TIME = re.compile("|".join(f"(?P<{kind.value}>{'|'.join(said)})" for kind, said in _EXPRESSIONS.items()))
 _MAYBE_TIME = re.compile(
     rf"\d|since|ago\b|yesterday|today|tonight|last|this\s|next|ly\b|every|each|most|once|twice|time|year|month|week|day|night|morning|"
     rf"afternoon|evening|dusk|dawn|constant|frequent|often|rare|occasion|intermittent|episodic|sporadic|regular|{_SEASON}|"
-    rf"decade|hour|fortnight|sundown|dark|on and off|now and then|seldom|\b{_MONTH}\b|onset|noctur|bedtime",
-    re.IGNORECASE,
+    rf"decade|hour|fortnight|sundown|dark|on and off|now and then|seldom|\b{_MONTH}\b|onset|noctur|bedtime"
 )
 _BREAK = re.compile(
-    r";|\b(?:but|however|although|though|while|whereas|denies|denied|reports|reported|has|had|is|was)\b|[.!?]\s",
-    re.IGNORECASE,
+    r";|\b(?:but|however|although|though|while|whereas|denies|denied|reports|reported|has|had|is|was)\b|[.!?]\s"
 )
+_TURN = re.compile(r";|\b(?:but|however|although|whereas)\b")
 _LISTED = re.compile(
-    r"(?:[\s,/&+-]|\band\b|\bor\b|\b(?:the|a|an|his|her|some|more|mild|moderate|severe|marked|new|poor)\b)*",
-    re.IGNORECASE,
+    r"(?:[\s,/&+-]|\band\b|\bor\b|\b(?:the|a|an|his|her|some|more|mild|moderate|severe|marked|new|poor)\b)*"
 )
 _NEAR = 60  # characters before a concept that may hold its severity
+_FAR = 2000  # characters from a time expression to the last concept after it that it may be said of
+_SMALL = {ord("İ"): "i", ord("ı"): "i", ord("ſ"): "s"}  # patterns are in lower case: each letter must stay in its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,28 +137,21 @@ _NONE = Qualifiers()
 
 
 def read_qualifiers(sentence: str, spans: Sequence[tuple[int, int]]) -> list[Qualifiers]:
-    """Severity and times of each span (characters, in order, not overlapping) of one sentence.
+    """Severity and times of each span (characters, in order, not overlapping) of one sentence; linear in its length.
 
     A severity word belongs to the concept right after it ("severe apathy"), or right before it ("apathy is severe",
     "apathy: severe", "apathy (severe)"). A time expression belongs to the concept it stands right before ("nightly
-    wandering"), else to those listed right before it, else to all after it.
+    wandering"), else to those listed right before it, else to those after it, no further than 2,000 characters.
 
     >>> read_qualifiers("Mild to moderate apathy, worse at night.", [(17, 23)])[0].severity
     'mild-moderate'
     """
-    severe = _severity()
-    found: list[tuple[str, str]] = [("", "")] * len(spans)
-    if severe.any.search(sentence):
-        for at, (start, end) in enumerate(spans):
-            previous = spans[at - 1][1] if at else 0
-            following = spans[at + 1][0] if at + 1 < len(spans) else len(sentence)
-            found[at] = severe.beside(
-                sentence[max(previous, start - _NEAR) : start], sentence[end : min(following, end + _NEAR)]
-            )
-    times = _times(sentence, spans) if _MAYBE_TIME.search(sentence) else {}
-    if not times and not any(value for value, _ in found):
+    lower = _lower(sentence)
+    severe = _severities(sentence, lower, spans)
+    times = _times(sentence, lower, spans) if _MAYBE_TIME.search(lower) else {}
+    if not times and not severe:
         return [_NONE] * len(spans)
-    return [Qualifiers(value, text, tuple(times.get(at, ()))) for at, (value, text) in enumerate(found)]
+    return [Qualifiers(*severe.get(at, ("", "")), tuple(times.get(at, ()))) for at in range(len(spans))]
 
 
 def read_times(text: str) -> Iterator[tuple[int, int, Timex]]:
@@ -170,42 +160,90 @@ def read_times(text: str) -> Iterator[tuple[int, int, Timex]]:
     >>> [(one.kind.value, one.text, one.value) for _, _, one in read_times("Since 2019 he wakes twice a night.")]
     [('since', 'Since 2019', '2019'), ('frequency', 'twice a night', 'P1D')]
     """
-    for match in _TIME.finditer(text):
+    return _read_times(text, _lower(text))
+
+
+def _lower(text: str) -> str:
+    """The text in small letters, character by character."""
+    return (text if text.isascii() else text.translate(_SMALL)).lower()
+
+
+def _read_times(text: str, lower: str) -> Iterator[tuple[int, int, Timex]]:
+    for match in _TIME.finditer(lower):
         kind = TimeKind(match.lastgroup or "")
         words = match[0].strip()
         start = match.start() + len(match[0]) - len(match[0].lstrip())
-        yield start, start + len(words), Timex(kind, words, _value(kind, words.lower()))
+        end = start + len(words)
+        yield start, end, Timex(kind, text[start:end], _value(kind, words))
 
 
-def _times(sentence: str, spans: Sequence[tuple[int, int]]) -> dict[int, list[Timex]]:
+def _severities(sentence: str, lower: str, spans: Sequence[tuple[int, int]]) -> dict[int, tuple[str, str]]:
+    """Severity and its words of each span that has one."""
+    severe = _severity()
+    if not severe.word.search(lower):
+        return {}
+    words = [match.start() for match in severe.anywhere.finditer(lower)]
+    found: dict[int, tuple[str, str]] = {}
+    for at, (start, end) in enumerate(spans):
+        first = max(spans[at - 1][1] if at else 0, start - _NEAR)
+        last = min(spans[at + 1][0] if at + 1 < len(spans) else len(sentence), end + _NEAR)
+        if bisect_left(words, last) > bisect_left(words, first):
+            value, a, b = severe.beside(lower, (first, start), (end, last))
+            if value:
+                found[at] = value, sentence[a:b]
+    return found
+
+
+def _times(sentence: str, lower: str, spans: Sequence[tuple[int, int]]) -> dict[int, list[Timex]]:
     found: dict[int, list[Timex]] = {}
-    for start, end, time in read_times(sentence):
-        if any(a < end and start < b for a, b in spans):
-            continue
-        for at in _owners(sentence, spans, start, end, time.kind):
+    owners = None
+    for start, end, time in _read_times(sentence, lower):
+        owners = owners or _Owners(sentence, lower, spans)
+        for at in owners.of(start, end, time.kind):
             found.setdefault(at, []).append(time)
     return found
 
 
-def _owners(sentence: str, spans: Sequence[tuple[int, int]], start: int, end: int, kind: TimeKind) -> list[int]:
-    before = [
-        at
-        for at, (_, last) in enumerate(spans)
-        if last <= start and not _BREAK.search(sentence[last:start].removeprefix(" is"))
-    ]
-    after = [at for at, (first, _) in enumerate(spans) if first >= end]
-    if after and kind in {TimeKind.FREQUENCY, TimeKind.DAYTIME} and " " not in sentence[start : spans[after[0]][0] - 1]:
-        return after[:1]  # "nightly wandering"
-    if not before:
-        return [
-            at for at in after if not re.search(r";|\b(?:but|however|although|whereas)\b", sentence[end : spans[at][0]])
-        ]
-    owners = [before[-1]]
-    for at in reversed(before[:-1]):
-        if not _LISTED.fullmatch(sentence[spans[at][1] : spans[at + 1][0]]):
-            break
-        owners.append(at)
-    return owners
+class _Owners:
+    """Which spans of a sentence a time expression is said of. What parts a sentence is looked up once."""
+
+    def __init__(self, sentence: str, lower: str, spans: Sequence[tuple[int, int]]) -> None:
+        self._lower, self._spans = lower, spans
+        self._starts, self._ends = [start for start, _ in spans], [end for _, end in spans]
+        breaks = [match.span() for match in _BREAK.finditer(lower)]
+        self._breaks, self._break_ends = [start for start, _ in breaks], [end for _, end in breaks]
+        turns = [match.span() for match in _TURN.finditer(sentence)]
+        self._turns, self._turn_ends = [start for start, _ in turns], [end for _, end in turns]
+
+    def of(self, start: int, end: int, kind: TimeKind) -> list[int]:
+        """The spans of a time expression from `start` to `end`; none where it is part of one."""
+        spans, lower = self._spans, self._lower
+        before = bisect_right(self._ends, start)  # so many spans end before it
+        if before < len(spans) and spans[before][0] < end:
+            return []
+        after = bisect_left(self._starts, end)
+        often = after < len(spans) and kind in {TimeKind.FREQUENCY, TimeKind.DAYTIME}
+        if often and lower.find(" ", start, spans[after][0] - 1) < 0:
+            return [after]  # "nightly wandering"
+        if before == 0 or self._parted(before - 1, start):
+            turn = bisect_left(self._turns, end)
+            last = self._turn_ends[turn] - 1 if turn < len(self._turns) else len(lower)
+            return list(range(after, bisect_right(self._starts, min(last, end + _FAR))))
+        owners = [before - 1]
+        for at in range(before - 2, -1, -1):
+            far = start - self._ends[at] > _FAR
+            if far or self._parted(at, start) or not _LISTED.fullmatch(lower, self._ends[at], self._starts[at + 1]):
+                break
+            owners.append(at)
+        return owners
+
+    def _parted(self, at: int, start: int) -> bool:
+        """Whether something ends what is said between span `at` and `start`; "is" right after it does not."""
+        first = self._ends[at]
+        if self._lower.startswith(" is", first):
+            first += len(" is")
+        place = bisect_left(self._breaks, first)
+        return place < len(self._breaks) and self._break_ends[place] <= start
 
 
 def _value(kind: TimeKind, words: str) -> str:
@@ -272,17 +310,21 @@ def _unit(name: str, number: float) -> str:
 @dataclass(frozen=True, slots=True)
 class _Severity:
     values: dict[str, str]
-    any: re.Pattern[str]
+    word: re.Pattern[str]
+    anywhere: re.Pattern[str]
     before: re.Pattern[str]
     after: re.Pattern[str]
 
-    def beside(self, before: str, after: str) -> tuple[str, str]:
-        match = self.before.search(before) or self.after.match(after)
+    def beside(self, lower: str, before: tuple[int, int], after: tuple[int, int]) -> tuple[str, int, int]:
+        """Severity that is said in one of two places, and where."""
+        place, match = before, self.before.search(lower[slice(*before)])
         if match is None:
-            return "", ""
-        low, high = self.values[match["low"].lower()], self.values[(match["high"] or match["low"]).lower()]
-        text = match["text"]
-        return (low if low == high else f"{low}-{high}"), text
+            place, match = after, self.after.match(lower[slice(*after)])
+        if match is None:
+            return "", 0, 0
+        low, high = self.values[match["low"]], self.values[match["high"] or match["low"]]
+        start, end = match.span("text")
+        return (low if low == high else f"{low}-{high}"), place[0] + start, place[0] + end
 
 
 @lru_cache(maxsize=1)
@@ -294,11 +336,11 @@ def _severity() -> _Severity:
     said = rf"(?P<text>\b(?P<low>{words})(?:\s?(?:-|to|/|or)\s?(?P<high>{words}))?)\b"
     return _Severity(
         values,
-        re.compile(rf"\b(?:{words})\b", re.IGNORECASE),
-        re.compile(rf"{said}(?:,?\s(?:{between}|\w+ly)){{0,2}}\s*\Z", re.IGNORECASE),
+        re.compile(rf"\b(?:{words})\b"),
+        re.compile(words),
+        re.compile(rf"{said}(?:,?\s(?:{between}|\w+ly)){{0,2}}\s*\Z"),
         re.compile(
             r"\s*(?:\(|:|-|,|(?:is|was|are|were|remains|has been|have been|has become|became|rated|graded|scored|described)"
-            rf"(?:\s(?:as|rated|now|only|quite|very|fairly|rather|still|more))*)\s*{said}(?!\s+[a-z]+(?:ia|ion|ness|ing|ment|pain)\b)",
-            re.IGNORECASE,
+            rf"(?:\s(?:as|rated|now|only|quite|very|fairly|rather|still|more))*)\s*{said}(?!\s+[a-z]+(?:ia|ion|ness|ing|ment|pain)\b)"
         ),
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 
 from ontology.qualifiers import read_qualifiers, read_times
@@ -70,3 +73,24 @@ def test_a_time_at_the_beginning_is_said_of_all_after_it() -> None:
 
 def test_long_text_without_an_end_is_read_in_linear_time() -> None:
     assert sum(1 for _ in read_times("in the at night " * 20_000)) == 20_000
+
+
+@pytest.mark.parametrize(
+    "words", ["2 years, ", "in ", "severe mild ", "about ", "nightly apathy, ", "is ", "ever since "]
+)
+def test_a_sentence_ten_times_as_long_takes_no_hundred_times_as_long(words: str) -> None:
+    def seconds(size: int) -> float:
+        text = ("apathy for 2 " + words * (size // len(words)))[:size]
+        spans = [match.span() for match in re.finditer("apathy", text)]
+        start = time.process_time()
+        read_qualifiers(text, spans)
+        return time.process_time() - start
+
+    seconds(1000)
+    assert seconds(100_000) < 30 * max(seconds(10_000), 0.005)
+
+
+def test_letters_whose_small_form_is_longer_move_nothing() -> None:
+    text = "İİİ Severe apathy ſince 2019."
+    (found,) = read_qualifiers(text, [(11, 17)])
+    assert (found.severity_text, [time.text for time in found.times]) == ("Severe", ["ſince 2019"])
