@@ -7,12 +7,15 @@ is `@`, a word that no rule knows is `_`. The rules are data: `context_rules.tom
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ontology.context_decisions import PEOPLE, Pronoun, assertion_of, is_the_patient, speaker_of
 from ontology.context_passes import ContextPass
 from ontology.context_rules import CLOSE, CONCEPT, NUMBER, OPEN, PARTS, UNKNOWN, YEAR, join, read_rules
+from ontology.context_sentences import sentences
 from ontology.mention import Assertion, Informant, Timex
 from ontology.qualifiers import read_qualifiers
 from ontology.sections import Section, read_sections
@@ -24,30 +27,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Context", "Said", "read_rules", "sentences"]
 
-_PRIORITY = (
-    Assertion.FAMILY,
-    Assertion.HYPOTHETICAL,
-    Assertion.POSSIBLE,
-    Assertion.ABSENT,
-    Assertion.HISTORICAL,
-)  # the order of i2b2 2010: whose it is, then whether it is real, then whether it is there
 _TOKEN = re.compile(r"[a-z]/[a-z](?![a-z])|[^\W_]+(?:'[^\W_]+)?|[^\w\s]")
-_END = re.compile(r"[.!?](?:[\"')\]]*)\s+(?=[\"'(\[]*[A-Z0-9•])|\n\s*(?:\n|(?=[A-Z0-9•*-]))")
-_ABBREVIATED = re.compile(
-    r"(?:\b(?:[A-Za-z]|[Dd]r|[Mm]rs?|[Mm]s|[Pp]t|[Vv]s|e\.g|i\.e|approx|y\.o|[Hh]x|[Nn]o|[Pp]rof|[Ss]t))\.$"
-)
 _YEAR = re.compile(r"(?:19|20)\d\ds?")
 _WINDOW = 120  # tokens on either side of a concept that may hold its cues
 _NEAR = 80  # characters on either side of a word that may tell what it means
-_PEOPLE = frozenset(
-    f"<{kind}{s}>"
-    for kind in ("mate", "offspring", "grandchild", "sibling", "elder", "other", "patient", "clinician")
-    for s in ("", "'s")
+_SPEAKING = frozenset(
+    ("<tells>", "<said>", "<observes>", "<remarks>", "<observed>", "<denies>", "<thinks>", "<suspects>")
 )
-_DESCENDANTS = frozenset(("<offspring>", "<offspring's>", "<grandchild>", "<grandchild's>"))
-_ELDERS = frozenset(("<elder>", "<elder's>"))
-_SPEAKING = frozenset(("<tells>", "<said>", "<observes>", "<observed>", "<denies>", "<thinks>", "<suspects>"))
-_SAYING = _SPEAKING - {"<observes>", "<observed>"}
+_SAYING = _SPEAKING - {"<observes>", "<remarks>", "<observed>"}
+_MARKING = frozenset("[(+☐☑☒✓✔✅□")
+_HEAD = 2_000  # characters of a text that introduce the patient
+_REMEMBERED = 600  # characters that a person is remembered for
 _APPOSITION = 9  # tokens between a person and the verb
 _QUOTES = str.maketrans(
     {"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "‐": "-", "‑": "-", "–": "-", "—": "-"}
@@ -65,27 +55,6 @@ class Said:
     severity_text: str = ""
     times: tuple[Timex, ...] = ()
     section: str = ""
-
-
-def sentences(text: str) -> Iterator[tuple[int, int]]:
-    """Where the sentences of `text` begin and end, together covering it; linear in its length.
-
-    >>> list(sentences("Seen by Dr. Who. Lost twice."))
-    [(0, 17), (17, 28)]
-    """
-    start = 0
-    for match in _END.finditer(text):
-        stop = match.end()
-        mark = match.start()
-        if text[mark] == "." and _ABBREVIATED.search(text, max(start, mark - 8), mark + 1):
-            continue
-        if text[mark] == "?" and (mark == start or not text[mark - 1].isalnum()):  # "CT: ? stroke" asks, and goes on
-            continue
-        if stop > start:
-            yield start, stop
-            start = stop
-    if start < len(text):
-        yield start, len(text)
 
 
 class Context:
@@ -122,8 +91,8 @@ class Context:
         """Assertion and informant of each span (characters, end exclusive, in order, not overlapping) of `text`."""
         return [
             judged
-            for sentence, section, here in _placed(text, spans)
-            for judged in self._judged(sentence, section, here)
+            for start, sentence, section, here in _placed(text, spans)
+            for judged in self._judged(text, start, sentence, section, here)
         ]
 
     def read(self, text: str, spans: Sequence[tuple[int, int]]) -> list[Said]:
@@ -134,34 +103,46 @@ class Context:
         ('severe', [('duration', 'for two years', 'P2Y')])
         """
         found = []
-        for sentence, section, here in _placed(text, spans):
-            judged = self._judged(sentence, section, here)
+        for start, sentence, section, here in _placed(text, spans):
+            judged = self._judged(text, start, sentence, section, here)
             kind = section.kind if section else ""
             for (assertion, informant), more in zip(judged, read_qualifiers(sentence, here), strict=True):
                 found.append(Said(assertion, informant, more.severity, more.severity_text, more.times, kind))
         return found
 
     def _judged(
-        self, sentence: str, section: Section | None, spans: Sequence[tuple[int, int]]
+        self, text: str, place: int, sentence: str, section: Section | None, spans: Sequence[tuple[int, int]]
     ) -> list[tuple[Assertion, Informant]]:
-        judged = self._sentence(sentence, spans)
-        return [section.applied(*one) for one in judged] if section else judged
+        judged = []
+        lower = _lower(sentence)
+        for assertion, said in self._sentence(lower, spans):
+            informant = said if isinstance(said, Informant) else self._referred(said, text, place, lower, section)
+            judged.append(section.applied(assertion, informant) if section else (assertion, informant))
+        return judged
 
-    def _sentence(self, sentence: str, spans: Sequence[tuple[int, int]]) -> list[tuple[Assertion, Informant]]:
-        lower = sentence.translate(_QUOTES).lower()
-        if len(lower) != len(sentence):  # a letter whose small form is longer
-            lower = "".join(c.lower() if len(c.lower()) == 1 else c for c in sentence.translate(_QUOTES))
+    def _referred(self, said: Pronoun, text: str, place: int, sentence: str, section: Section | None) -> Informant:
+        """Whose word it is that "he", "she", "they" or no subject at all introduces."""
+        at = next(itertools.islice(re.finditer(rf"\b{said.word}\b", sentence), said.nth, None), None)
+        first = section.start if section else 0
+        before = _lower(text[max(first, place - _REMEMBERED) : place])
+        head = _lower(text[:_HEAD]) if place > _REMEMBERED or first else before
+        told = section.informant if section else None
+        return self._rules.pronouns.speaker(said.word, head, before, sentence, at.start() if at else 0, told)
+
+    def _sentence(self, lower: str, spans: Sequence[tuple[int, int]]) -> list[tuple[Assertion, Informant | Pronoun]]:
+        edges = [0, *itertools.chain.from_iterable(spans), len(lower)]
+        gaps = [lower[first:last] for first, last in zip(edges[::2], edges[1::2], strict=True)]
+        if not _MARKING.isdisjoint(lower):
+            gaps = self._rules.marks.spelt(gaps)
         tokens, names = [OPEN], [""]
         targets = []
-        before = 0
-        for start, end in spans:
-            self._simplify(lower[before:start], tokens, names)
+        for gap, (start, end) in zip(gaps, spans, strict=False):
+            self._simplify(gap, tokens, names)
             self._verb(lower[start:end], tokens, names)
             targets.append(len(tokens))
             tokens.append(CONCEPT)
             names.append("")
-            before = end
-        self._simplify(lower[before:], tokens, names)
+        self._simplify(gaps[-1], tokens, names)
         tokens.append(CLOSE)
         names.append("")
         if '"' in lower:
@@ -176,23 +157,35 @@ class Context:
             judged.append(found[window[: target - first].count(CONCEPT)])
         return judged
 
-    def _window(self, tokens: Sequence[str], names: Sequence[str]) -> list[tuple[Assertion, Informant]]:
+    def _window(self, tokens: Sequence[str], names: Sequence[str]) -> list[tuple[Assertion, Informant | Pronoun]]:
         places = [index for index, token in enumerate(tokens) if token == CONCEPT]
         nothing: tuple[Reached, ...] = ((),) * len(places)
         assertions, times, families, informants = (read(tokens) or nothing for read in self.passes)
-        judged = []
+        judged: list[tuple[Assertion, Informant | Pronoun]] = []
         for place, said, when, whose, who in zip(places, assertions, times, families, informants, strict=True):
-            speaker = _speaking(place, who, tokens)
+            speaker = speaker_of(place, who, tokens, names)
+            informant: Informant | Pronoun
             if isinstance(speaker, int):
-                relatives = [cue for cue in whose if not _patient_of(tokens[speaker], tokens[cue[1] : cue[2]])]
+                relatives = [cue for cue in whose if not is_the_patient(tokens[speaker], tokens[cue[1] : cue[2]])]
                 named = any(
                     start <= speaker < end for _, start, end in relatives
                 )  # the one who had it does not tell it
-                informant = Informant.CLINICIAN if named else self._rules.informants[names[speaker]]
+                informant = Informant.CLINICIAN if named else self._named(speaker, tokens, names)
             else:
                 relatives, informant = list(whose), speaker
-            judged.append((_assertion([*said, *when, *relatives]), informant))
+            assertion = assertion_of([*said, *when, *relatives], told=informant)
+            if assertion == Assertion.FAMILY and isinstance(speaker, int) and tokens[speaker - 1] == "(":
+                informant = Informant.CLINICIAN  # "FHx: stroke (father)"
+            judged.append((assertion, informant))
         return judged
+
+    def _named(self, speaker: int, tokens: Sequence[str], names: Sequence[str]) -> Informant:
+        """Who that is; a person in brackets is the more exact word: "Informant (son): ..."."""
+        informant = self._rules.informants[names[speaker]]
+        if speaker + 2 < len(tokens) and tokens[speaker + 1] == "(" and tokens[speaker + 2] in PEOPLE:
+            exact = self._rules.informants[names[speaker + 2]]
+            return exact if informant.covers(exact) else informant
+        return informant
 
     def _verb(self, concept: str, tokens: list[str], names: list[str]) -> None:
         """The verb of speaking that begins a concept ("feels low") still says who speaks."""
@@ -219,13 +212,23 @@ class Context:
                 tokens.append(token)
                 names.append(word)
         for at in range(len(tokens) - 2, first, -1):
-            if tokens[at] in {",", "("} and tokens[at - 1] in _PEOPLE:
+            if tokens[at] in {",", "("} and tokens[at - 1] in PEOPLE:
                 end = _apposition(tokens, at)
                 del tokens[at:end], names[at:end]
 
 
-def _placed(text: str, spans: Sequence[tuple[int, int]]) -> Iterator[tuple[str, Section | None, list[tuple[int, int]]]]:
-    """Each sentence that holds spans, with its section and the spans counted from its start."""
+def _lower(text: str) -> str:
+    """Small letters and plain quotes, each where it was."""
+    lower = text.translate(_QUOTES).lower()
+    if len(lower) != len(text):  # a letter whose small form is longer
+        lower = "".join(c.lower() if len(c.lower()) == 1 else c for c in text.translate(_QUOTES))
+    return lower
+
+
+def _placed(
+    text: str, spans: Sequence[tuple[int, int]]
+) -> Iterator[tuple[int, str, Section | None, list[tuple[int, int]]]]:
+    """Each sentence that holds spans, with its place, its section and the spans counted from its start."""
     if not spans:
         return
     place = 0
@@ -238,6 +241,7 @@ def _placed(text: str, spans: Sequence[tuple[int, int]]) -> Iterator[tuple[str, 
                 place += 1
             if here:
                 yield (
+                    start,
                     text[start : max(end, here[-1][1])],
                     section if section.kind else None,
                     [(a - start, b - start) for a, b in here],
@@ -250,7 +254,10 @@ def _apposition(tokens: Sequence[str], opening: int) -> int:
     """Where "Daughter, who lives with him, reports" goes on with "reports"; `opening` itself where it does not."""
     closing = {")"} if tokens[opening] == "(" else {",", "who"}
     for at in range(opening + 1, min(opening + _APPOSITION, len(tokens) - 1)):
-        if tokens[at] in closing and (tokens[at + 1] in _SPEAKING or (tokens[at] == ")" and tokens[at + 1] == ",")):
+        speaks = tokens[at + 1] in _SPEAKING or (
+            tokens[at + 1] == "<has>" and not _SPEAKING.isdisjoint(tokens[at + 2 : at + 3])
+        )
+        if tokens[at] in closing and (speaks or (tokens[at] == ")" and tokens[at + 1] == ",")):
             return at + 1
     return opening
 
@@ -263,30 +270,3 @@ def _silence_quoted(tokens: list[str], names: Sequence[str]) -> None:
             quoted = not quoted
         elif quoted and name in {"i", "we"}:
             tokens[at] = UNKNOWN
-
-
-def _patient_of(speaker: str, cue: Sequence[str]) -> bool:
-    """Whether the relative that a cue names is the patient: "Son says that his mother wanders", "Mother reports the child ..."."""
-    people = {token for token in cue if token in _PEOPLE}
-    if not people or cue[0] in {"maternal", "paternal"}:
-        return False
-    return (speaker in _DESCENDANTS and people <= _ELDERS) or (speaker in _ELDERS and people <= _DESCENDANTS)
-
-
-def _assertion(cues: Sequence[tuple[str, int, int]]) -> Assertion:
-    said = {category.lower() for category, _, _ in cues}
-    if "dated" in said and "onset" not in said:
-        said.add(Assertion.HISTORICAL.value)
-    if "unnegated" in said:
-        said.discard(Assertion.ABSENT.value)
-    return next((one for one in _PRIORITY if one.value in said), Assertion.PRESENT)
-
-
-def _speaking(place: int, cues: Sequence[tuple[str, int, int]], tokens: Sequence[str]) -> int | Informant:
-    """Where the nearest speaker is named. "She says" alone is the patient, but after "Daughter reports that" the daughter."""
-    named = [cue for cue in cues if cue[0] != "PRONOUN"]
-    if not named:
-        return Informant.PATIENT if cues else Informant.CLINICIAN
-    category, start, end = min(named, key=lambda cue: (cue[1] - place if cue[1] > place else place - cue[2], cue[1]))
-    people = [at for at in range(start, end) if tokens[at] in _PEOPLE]
-    return people[0] if category == "PERSON" and people else Informant.CLINICIAN

@@ -11,6 +11,8 @@ from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from ontology.context_marks import Marks
+from ontology.context_pronouns import Pronouns
 from ontology.mention import Informant
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ class Homograph:
 class Rules:
     """The content of `context_rules.toml`: the simplified form of each known word ("" where it is dropped), the informant
     that a word for a person stands for, words written apart that count as one, every cue spelt out, what a token counts as
-    in one part ("every relative alike"), the tokens that end a gap, and words with another meaning.
+    in one part ("every relative alike"), the tokens that end a gap, words with another meaning, marks and pronouns.
     """
 
     words: Mapping[str, str]
@@ -85,6 +87,8 @@ class Rules:
     folded: Mapping[str, Mapping[str, str]]
     gap_ends: frozenset[str]
     homographs: Mapping[str, Homograph]
+    marks: Marks
+    pronouns: Pronouns
 
 
 @lru_cache(maxsize=1)
@@ -121,6 +125,8 @@ def read_rules() -> Rules:
         folded=folded,
         gap_ends=frozenset(_grouped(raw["gap_ends"], raw["groups"]).translate(str.maketrans("(|)", "   ")).split()),
         homographs=_read_homographs(raw),
+        marks=Marks.of(raw["marks"]),
+        pronouns=Pronouns.of(raw["pronouns"], raw["persons"]),
     )
 
 
