@@ -22,6 +22,7 @@ _LOOKED_AT = 24  # characters before a mark that say whether it begins something
 _PLAIN = r"(?P<yes>\+{1,4})|(?P<no>[-\u2212\u2013])"  # hyphen, minus, dash
 _PLAIN_BEFORE = re.compile(rf"(?:(?:^|(?<=[\n,;:.(])|(?<=[,;:.(] ))(?:{_PLAIN})\s?)(?=\w|{_CONCEPT})")
 _PLAIN_ATTACHED = re.compile(rf"(?<=\s)(?:{_PLAIN})(?=\w|{_CONCEPT})")
+_PLUS_AFTER_WORD = re.compile(rf"(?<=[a-z] )(?P<yes>\+{{1,4}})\s(?={_CONCEPT})")
 _PLAIN_AFTER = re.compile(rf"(?<={_CONCEPT})\s?(?:{_PLAIN})(?=\s*(?:[,;.\n)]|\Z))")
 
 
@@ -70,7 +71,12 @@ class Marks:
 
 
 def _plain(text: str) -> Iterator[_Found]:
-    for pattern, after in ((_PLAIN_BEFORE, False), (_PLAIN_ATTACHED, False), (_PLAIN_AFTER, True)):
+    for pattern, after in (
+        (_PLAIN_BEFORE, False),
+        (_PLAIN_ATTACHED, False),
+        (_PLUS_AFTER_WORD, False),
+        (_PLAIN_AFTER, True),
+    ):
         for match in pattern.finditer(text):
             yield _Found(match.start(), match.end(), match.lastgroup or "", after)
 

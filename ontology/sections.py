@@ -56,7 +56,8 @@ class Section:
 def read_sections(text: str) -> Iterator[Section]:
     """The sections of `text`, together covering it but for the space before the first; linear in its length.
 
-    A heading is one of `sections.toml` at the beginning of a line or sentence with a colon after it, or alone on its line.
+    A heading is one of `sections.toml` at the beginning of a line or sentence with a colon after it, or alone on its line;
+    "Source: wife." begins what she tells.
     The heading is part of a section without a kind, so that it reads like a sentence of its own.
 
     >>> [(s.kind, s.start) for s in read_sections("Doing well. Family history: stroke.")]
@@ -66,11 +67,12 @@ def read_sections(text: str) -> Iterator[Section]:
     start, current = 0, None
     if ":" in text or "\n" in text:
         for match in headings.finditer(text):
-            named = match["colon"] or match["alone"]
+            named = match["colon"] or match["alone"] or "collateral"
+            person = match["person"] or match["source"]
             yield _section(start, match.start(), current)
             current = effects[" ".join(named.lower().split())]
-            if match["person"]:
-                current = _told(current, match["person"])
+            if person:
+                current = _told(current, person)
             yield Section(match.start(), match.end(), "")
             start = match.end()
     yield _section(start, len(text), current)
@@ -103,5 +105,7 @@ def _read() -> tuple[re.Pattern[str], dict[str, _Effect]]:
     people = "|".join(one.value for one in Informant if one not in {Informant.CLINICIAN, Informant.PATIENT})
     begins = r"(?:^|(?<=\n)|(?<=[.;!?] )|(?<=[.;!?]  ))[ \t#*•]{0,8}(?:\d{1,2}[.)][ \t]{0,4})?"
     told = rf"(?:[ \t]{{0,4}}(?:\(|from[ \t]|by[ \t]|per[ \t]|with[ \t])(?:(?:his|her|the|patient's)[ \t])?(?P<person>{people})\)?)?"
-    pattern = rf"{begins}(?:(?P<colon>{any_of})\**{told}[ \t]{{0,4}}\**:\**(?=[\s\w?*-]|$)|(?P<alone>{any_of})\**[ \t]*(?=\n))"
+    given = "|".join(one.replace(" ", r"[ \t]+") for one in raw["source"]["headings"].split("|"))
+    source = rf"(?:{given})[ \t]*:?[ \t]*(?:(?:his|her|the|patient's)[ \t]+)?(?P<source>{people})[ \t]*(?=[.;\n])"
+    pattern = rf"{begins}(?:{source}|(?P<colon>{any_of})\**{told}[ \t]{{0,4}}\**:\**(?=[\s\w?*-]|$)|(?P<alone>{any_of})\**[ \t]*(?=\n))"
     return re.compile(pattern, re.IGNORECASE), effects
