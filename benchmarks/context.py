@@ -22,8 +22,16 @@ def rows(path: Path) -> dict[str, list[dict[str, str]]]:
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             found[row["text"]].append(row)
-    for text, wanted in found.items():
-        wanted.sort(key=lambda row, text=text: text.index(row["concept"]))  # type: ignore[misc]
+    for wanted in found.values():
+        wanted.sort(key=place)
+    return found
+
+
+def place(row: dict[str, str]) -> int:
+    """Where the concept of a row begins: at its first occurrence, or the one that the row numbers from 0."""
+    found = -1
+    for _ in range(int(row.get("occurrence") or 0) + 1):
+        found = row["text"].index(row["concept"], found + 1)
     return found
 
 
@@ -42,9 +50,7 @@ def main() -> int:
             good: Counter[str] = Counter()
             total = 0
             for text, wanted in rows(path).items():
-                spans = [
-                    (start, start + len(row["concept"])) for row in wanted for start in [text.index(row["concept"])]
-                ]
+                spans = [(place(row), place(row) + len(row["concept"])) for row in wanted]
                 start_s = time.process_time()
                 judged = context.judge(text, spans)
                 spent += time.process_time() - start_s

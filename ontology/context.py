@@ -32,9 +32,9 @@ _YEAR = re.compile(r"(?:19|20)\d\ds?")
 _WINDOW = 120  # tokens on either side of a concept that may hold its cues
 _NEAR = 80  # characters on either side of a word that may tell what it means
 _SPEAKING = frozenset(
-    ("<tells>", "<said>", "<observes>", "<remarks>", "<observed>", "<denies>", "<thinks>", "<suspects>")
+    ("<tells>", "<said>", "<observes>", "<remarks>", "<noticed>", "<witnessed>", "<denies>", "<thinks>", "<suspects>")
 )
-_SAYING = _SPEAKING - {"<observes>", "<remarks>", "<observed>"}
+_SAYING = _SPEAKING - {"<observes>", "<remarks>", "<noticed>", "<witnessed>"}
 _MARKING = frozenset("[(+☐☑☒✓✔✅□")
 _HEAD = 2_000  # characters of a text that introduce the patient
 _REMEMBERED = 600  # characters that a person is remembered for
@@ -166,7 +166,11 @@ class Context:
             speaker = speaker_of(place, who, tokens, names)
             informant: Informant | Pronoun
             if isinstance(speaker, int):
-                relatives = [cue for cue in whose if not is_the_patient(tokens[speaker], tokens[cue[1] : cue[2]])]
+                relatives = [
+                    cue
+                    for cue in whose
+                    if not is_the_patient(tokens[speaker], tokens[cue[1] : cue[2]], names[cue[1] : cue[2]])
+                ]
                 named = any(
                     start <= speaker < end for _, start, end in relatives
                 )  # the one who had it does not tell it
@@ -212,8 +216,10 @@ class Context:
                 tokens.append(token)
                 names.append(word)
         for at in range(len(tokens) - 2, first, -1):
-            if tokens[at] in {",", "("} and tokens[at - 1] in PEOPLE:
+            while tokens[at] in {",", "(", "who"} and tokens[at - 1] in PEOPLE:  # one may follow another
                 end = _apposition(tokens, at)
+                if end == at:
+                    break
                 del tokens[at:end], names[at:end]
 
 
@@ -252,12 +258,13 @@ def _placed(
 
 def _apposition(tokens: Sequence[str], opening: int) -> int:
     """Where "Daughter, who lives with him, reports" goes on with "reports"; `opening` itself where it does not."""
-    closing = {")"} if tokens[opening] == "(" else {",", "who"}
+    closing = {"(": {")"}, ",": {",", "who"}, "who": set(tokens)}[tokens[opening]]
     for at in range(opening + 1, min(opening + _APPOSITION, len(tokens) - 1)):
-        speaks = tokens[at + 1] in _SPEAKING or (
-            tokens[at + 1] == "<has>" and not _SPEAKING.isdisjoint(tokens[at + 2 : at + 3])
-        )
-        if tokens[at] in closing and (speaks or (tokens[at] == ")" and tokens[at + 1] == ",")):
+        if tokens[at] not in closing:
+            continue
+        after = tokens[at + 1 : at + 4]
+        following = next((token for token in after if token[0] == "<" and token not in {"<has>", "<be>"}), "")
+        if following in _SPEAKING or (tokens[at] == ")" and (tokens[at + 1] == "," or following == "<concerned>")):
             return at + 1
     return opening
 

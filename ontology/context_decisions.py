@@ -25,6 +25,7 @@ PEOPLE = frozenset(
 )
 _DESCENDANTS = frozenset(("<offspring>", "<offspring's>", "<grandchild>", "<grandchild's>"))
 _ELDERS = frozenset(("<elder>", "<elder's>"))
+_FARTHER = ("grand", "great", "aunt", "uncle", "cousin", "niece", "nephew")
 _PRONOUNS = frozenset(("he", "she", "they"))
 
 
@@ -35,11 +36,13 @@ class Pronoun(NamedTuple):
     nth: int
 
 
-def is_the_patient(speaker: str, cue: Sequence[str]) -> bool:
+def is_the_patient(speaker: str, cue: Sequence[str], names: Sequence[str]) -> bool:
     """Whether the relative that a cue names is the patient: "Son says that his mother wanders", "Mother reports the child ..."."""
     people = {token for token in cue if token in PEOPLE}
     if not people or cue[0] in {"maternal", "paternal"}:
         return False
+    if any(name.startswith(_FARTHER) for name in names) and speaker not in {"<grandchild>", "<grandchild's>"}:
+        return False  # a son's uncle or grandfather is not his parent
     return (speaker in _DESCENDANTS and people <= _ELDERS) or (speaker in _ELDERS and people <= _DESCENDANTS)
 
 
@@ -50,6 +53,9 @@ def assertion_of(cues: Sequence[tuple[str, int, int]], *, told: Informant | Pron
         said.add(Assertion.HISTORICAL.value)
     if "disputed" in said and not (isinstance(told, Informant) and told.kind == "other"):
         said.add(Assertion.ABSENT.value)  # what another person tells, the patient's denial leaves as it is
+    if "settled" in said:
+        said -= {Assertion.POSSIBLE.value}
+        said.add(Assertion.ABSENT.value)
     if "unnegated" in said:
         said.discard(Assertion.ABSENT.value)
     return next((one for one in _PRIORITY if one.value in said), Assertion.PRESENT)

@@ -17,7 +17,10 @@ _ABBREVIATED = re.compile(
     r"(?:\b(?:[A-Za-z]|[Dd]r|[Mm]rs?|[Mm]s|[Pp]t|[Vv]s|e\.g|i\.e|approx|y\.o|[Hh]x|[Pp]rof|[Ss]t))\.$"
 )
 _NUMBERED = re.compile(r"\b[Nn]o\Z")
-_ANSWER = re.compile(r"(?:yes|no|none|denies|denied|never|nil|y|n)\b", re.IGNORECASE)
+_ANSWER = re.compile(
+    r"(?:yes|no|none|denies|denied|never|nil|y|n|most|some|sometimes|often|every|rarely|occasionally|frequently|daily|nightly)\b",
+    re.IGNORECASE,
+)
 
 
 def sentences(text: str) -> Iterator[tuple[int, int]]:

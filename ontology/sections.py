@@ -64,18 +64,28 @@ def read_sections(text: str) -> Iterator[Section]:
     [('', 0), ('', 12), ('family_history', 27)]
     """
     headings, effects = _read()
-    start, current = 0, None
+    start, current, line = 0, None, False
     if ":" in text or "\n" in text:
         for match in headings.finditer(text):
             named = match["colon"] or match["alone"] or "collateral"
-            person = match["person"] or match["source"]
-            yield _section(start, match.start(), current)
+            person = match["person"] or match["source"] or match["form"] or match["whose"]
+            yield from _sections(text, start, match.start(), current, line=line)
             current = effects[" ".join(named.lower().split())]
+            line = bool(match["form"] or match["whose"])
             if person:
                 current = _told(current, person)
             yield Section(match.start(), match.end(), "")
             start = match.end()
-    yield _section(start, len(text), current)
+    yield from _sections(text, start, len(text), current, line=line)
+
+
+def _sections(text: str, start: int, end: int, effect: _Effect | None, *, line: bool) -> Iterator[Section]:
+    """What a heading opens; a form that a person filled in ends with its line."""
+    stop = text.find("\n", start, end) if line else -1
+    if stop >= 0:
+        yield _section(start, stop, effect)
+        start, effect = stop, None
+    yield _section(start, end, effect)
 
 
 def _section(start: int, end: int, effect: _Effect | None) -> Section:
@@ -107,5 +117,9 @@ def _read() -> tuple[re.Pattern[str], dict[str, _Effect]]:
     told = rf"(?:[ \t]{{0,4}}(?:\(|from[ \t]|by[ \t]|per[ \t]|with[ \t])(?:(?:his|her|the|patient's)[ \t])?(?P<person>{people})\)?)?"
     given = "|".join(one.replace(" ", r"[ \t]+") for one in raw["source"]["headings"].split("|"))
     source = rf"(?:{given})[ \t]*:?[ \t]*(?:(?:his|her|the|patient's)[ \t]+)?(?P<source>{people})[ \t]*(?=[.;\n])"
-    pattern = rf"{begins}(?:{source}|(?P<colon>{any_of})\**{told}[ \t]{{0,4}}\**:\**(?=[\s\w?*-]|$)|(?P<alone>{any_of})\**[ \t]*(?=\n))"
+    by = rf"(?:{raw['source']['filled']})[ \t]+by[ \t]+(?:(?:his|her|the|patient's)[ \t]+)?(?P<form>{people})\)?"
+    whose = rf"(?:(?:his|her|the)[ \t]+)?(?P<whose>{people})(?:'s)?[ \t]+(?:{raw['source']['forms']})"
+    form = rf"(?:(?:[\w/-]+[ \t]+){{0,4}}\(?{by}|{whose})[ \t]*:"
+    colon = rf"(?P<colon>{any_of})\**{told}[ \t]{{0,4}}\**:\**(?=[\s\w?*-]|$)"
+    pattern = rf"{begins}(?:{source}|{form}|{colon}|(?P<alone>{any_of})\**[ \t]*(?=\n))"
     return re.compile(pattern, re.IGNORECASE), effects
