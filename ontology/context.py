@@ -17,7 +17,7 @@ from ontology.context_passes import ContextPass
 from ontology.context_rules import CLOSE, CONCEPT, NUMBER, OPEN, PARTS, UNKNOWN, YEAR, join, read_rules
 from ontology.context_sentences import sentences
 from ontology.mention import Assertion, Informant, Timex
-from ontology.qualifiers import read_qualifiers
+from ontology.qualifiers import Qualifiers, is_severity, read_qualifiers
 from ontology.sections import Section, read_sections
 
 if TYPE_CHECKING:
@@ -106,7 +106,10 @@ class Context:
         for start, sentence, section, here in _placed(text, spans):
             judged = self._judged(text, start, sentence, section, here)
             kind = section.kind if section else ""
-            for (assertion, informant), more in zip(judged, read_qualifiers(sentence, here), strict=True):
+            qualified = iter(read_qualifiers(sentence, [one for one in here if not is_severity(sentence[slice(*one)])]))
+            nothing = Qualifiers()
+            for (assertion, informant), (first, last) in zip(judged, here, strict=True):
+                more = nothing if is_severity(sentence[first:last]) else next(qualified)
                 found.append(Said(assertion, informant, more.severity, more.severity_text, more.times, kind))
         return found
 
@@ -262,7 +265,7 @@ def _apposition(tokens: Sequence[str], opening: int) -> int:
     for at in range(opening + 1, min(opening + _APPOSITION, len(tokens) - 1)):
         if tokens[at] not in closing:
             continue
-        after = tokens[at + 1 : at + 4]
+        after = itertools.takewhile(lambda one: one != ",", tokens[at + 1 : at + 4])
         following = next((token for token in after if token[0] == "<" and token not in {"<has>", "<be>"}), "")
         if following in _SPEAKING or (tokens[at] == ")" and (tokens[at + 1] == "," or following == "<concerned>")):
             return at + 1

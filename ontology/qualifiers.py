@@ -15,7 +15,7 @@ from ontology.mention import TimeKind, Timex
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Qualifiers", "read_qualifiers", "read_times"]
+__all__ = ["Qualifiers", "is_severity", "read_qualifiers", "read_times"]
 
 _COUNTED = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
 nineteen twenty"""
@@ -305,6 +305,15 @@ def _number(word: str) -> float:
 def _unit(name: str, number: float) -> str:
     name = name.removesuffix("s") if name not in _UNITS else name
     return _UNITS[name].format(f"{number * _MULTIPLE.get(name, 1):g}")
+
+
+def is_severity(words: str) -> bool:
+    """Whether a concept is no more than a degree: HPO has "Severe" as one, and in "severe apathy" it is the other's.
+
+    >>> is_severity("Severe"), is_severity("severe apathy")
+    (True, False)
+    """
+    return words.lower() in _severity().values
 
 
 @dataclass(frozen=True, slots=True)
