@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from graph_loaders.event import ClinicalEvent, Patient
+    from ontology.concept import Coding
 
 __all__ = ["Tally", "trajectories"]
 
@@ -30,6 +31,7 @@ class _Evidence:
     leaves: float
     present: dict[Cui, list[float]] = field(default_factory=dict)
     absent: dict[Cui, list[float]] = field(default_factory=dict)
+    spells: dict[Cui, list[tuple[float, float]]] = field(default_factory=dict)
 
     def add(self, cui: Cui, age: float, *, holds: bool) -> str:
         """Keeps it; or says why not."""
@@ -38,6 +40,13 @@ class _Evidence:
         ages = (self.present if holds else self.absent).setdefault(cui, [])
         ages.append(max(age, self.entry))
         return ""
+
+    def end(self) -> None:
+        """Absent where a spell ended, but where another of the same concept holds then."""
+        for cui, spells in self.spells.items():
+            for start, end in spells:
+                if start <= end < math.inf and not any(first <= end < last for first, last in spells):
+                    self.add(cui, end, holds=False)
 
 
 def trajectories(
@@ -54,7 +63,7 @@ def trajectories(
     already there (`after` is None). What is said after the end of follow-up, or absent before entry, is skipped.
     `risks`: concepts that are risk factors of the pack, by id: a person who had one by entry carries it, and they are no onsets
     (what is recorded later would be known only of those who live to be seen). Codings are looked up in
-    `codes`; what has no concept is counted by code.
+    `codes`; what has no concept is counted by code. What ended is absent from then on.
     """
     codes = codes or Codes(())
     for number, (patient, events) in enumerate(patients):
@@ -110,6 +119,8 @@ def _evidence(events: Sequence[ClinicalEvent], entry: float, leaves: float, tall
             cui, age = meaning.cui, event.age
             if cui is not None and age <= leaves:
                 ages.setdefault(cui, []).append(max(entry, age))
+                if event.until is not None:
+                    found.spells.setdefault(cui, []).append((age, event.until))
                 used += 1
                 continue
         why = _use(event, found, codes, tally)
@@ -117,6 +128,8 @@ def _evidence(events: Sequence[ClinicalEvent], entry: float, leaves: float, tall
             skipped[why] += 1
         else:
             used += 1
+    if found.spells:
+        found.end()
     tally.read += len(events)
     tally.used += used
     return found
@@ -130,7 +143,7 @@ def _use(event: ClinicalEvent, found: _Evidence, codes: Codes, tally: Tally) -> 
     if cui is None:
         if coding is None:
             return "no concept and no code"
-        meaning = codes.meaning(coding)
+        meaning = _meaning(coding, event.also, codes)
         if meaning.thresholds:
             return _measured(event, meaning, found)
         cui = meaning.cui
@@ -140,7 +153,21 @@ def _use(event: ClinicalEvent, found: _Evidence, codes: Codes, tally: Tally) -> 
             else:
                 tally.outside[meaning.outside] += 1
             return meaning.reason
-    return found.add(cui, event.age, holds=said is Assertion.PRESENT)
+    why = found.add(cui, event.age, holds=said is Assertion.PRESENT)
+    if not why and event.until is not None and said is Assertion.PRESENT:
+        found.spells.setdefault(cui, []).append((event.age, event.until))
+    return why
+
+
+def _meaning(coding: Coding, also: Sequence[Coding], codes: Codes) -> Meaning:
+    """Of the first code that has one; else why the first that is known of has none."""
+    first = codes.meaning(coding)
+    for meaning in (first, *map(codes.meaning, also)):
+        if meaning.cui is not None or meaning.thresholds:
+            return meaning
+        if first.reason == NO_CONCEPT:
+            first = meaning
+    return first
 
 
 def _measured(event: ClinicalEvent, meaning: Meaning, found: _Evidence) -> str:

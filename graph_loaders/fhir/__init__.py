@@ -1,0 +1,1 @@
+"""FHIR R4: files to resources, resources to statements about persons, statements to events."""
