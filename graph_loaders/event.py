@@ -37,8 +37,9 @@ class Patient:
 class ClinicalEvent:
     """Something said of a patient at an age: a concept (`cui`), or a `coding` still to be looked up, perhaps with a `value`.
 
-    `also`: other codes of the same thing; the first that has a concept counts, `coding` before them. `until`: the age at which
-    what is present ended, infinity where it goes on; None where a source says only that it was there.
+    `also`: other codes of the same thing; the first that has a concept counts, `coding` before them. `after`: an age at which it
+    was not there yet, where a source says between which ages it began. `until`: the age at which what is present ended, infinity
+    where it goes on; None where a source says only that it was there.
     `assertion` present or absent is evidence; anything else is counted and left out. `where` names its place in the source.
     """
 
@@ -52,3 +53,4 @@ class ClinicalEvent:
     value: float | None = None
     also: tuple[Coding, ...] = ()
     until: float | None = None
+    after: float | None = None

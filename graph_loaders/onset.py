@@ -41,6 +41,13 @@ class _Evidence:
         ages.append(max(age, self.entry))
         return ""
 
+    def limit(self, cui: Cui, event: ClinicalEvent) -> None:
+        """Keeps between which ages it began, and how long it lasted."""
+        if event.until is not None:
+            self.spells.setdefault(cui, []).append((event.age, event.until))
+        if event.after is not None and event.after < event.age:
+            self.add(cui, event.after, holds=False)
+
     def end(self) -> None:
         """Absent where a spell ended, but where another of the same concept holds then."""
         for cui, spells in self.spells.items():
@@ -119,8 +126,8 @@ def _evidence(events: Sequence[ClinicalEvent], entry: float, leaves: float, tall
             cui, age = meaning.cui, event.age
             if cui is not None and age <= leaves:
                 ages.setdefault(cui, []).append(max(entry, age))
-                if event.until is not None:
-                    found.spells.setdefault(cui, []).append((age, event.until))
+                if event.until is not None or event.after is not None:
+                    found.limit(cui, event)
                 used += 1
                 continue
         why = _use(event, found, codes, tally)
@@ -154,8 +161,8 @@ def _use(event: ClinicalEvent, found: _Evidence, codes: Codes, tally: Tally) -> 
                 tally.outside[meaning.outside] += 1
             return meaning.reason
     why = found.add(cui, event.age, holds=said is Assertion.PRESENT)
-    if not why and event.until is not None and said is Assertion.PRESENT:
-        found.spells.setdefault(cui, []).append((event.age, event.until))
+    if not why and said is Assertion.PRESENT:
+        found.limit(cui, event)
     return why
 
 

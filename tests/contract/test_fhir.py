@@ -577,7 +577,7 @@ def test_lines_that_are_no_resource_are_counted_with_their_place(pack, tmp_path)
         ("a.json", '{"transactionTime": "x"}', "no resourceType"),
         ("a.json", '{"resourceType": "Bundle", "type": "history", "entry": []}', "old versions"),
         ("a.json", '{"resourceType": "Patient"}\n{"resourceType": "Patient"}', "ndjson"),
-        ("a.xml", "<Bundle/>", "no FHIR file by its name"),
+        ("a.xml", "<Bundle/>", "no JSON file by its name"),
     ],
 )
 def test_what_is_no_fhir_data_is_one_sentence(name, text, said, pack, tmp_path):
