@@ -22,10 +22,11 @@ from engine.cli.output import catalog_option, echo_json, json_option, pack_optio
 @pack_option
 @json_option
 def command(format: str, path: str | None, graph: str | None, mapping: str | None, cohort: str | None, most_onsets: int | None, most_years: float | None, guess: bool, dictionary: str | None, dry_run: bool, catalog: str | None, pack: str | None, as_json: bool) -> None:  # fmt: skip # noqa: A002, E501 - the word users type; one option a parameter
-    """Load data into a graph. FORMAT is facts (the pack's), table, omop, meds or another reader; PATH what it reads.
+    """Load data into a graph. FORMAT is facts (the pack's), table, omop, fhir, meds, phenopacket or profile; PATH what it reads.
 
-    omop: a DuckDB or SQLite file, a folder of Parquet or CSV, or postgresql://...; meds: a data set's folder; table: CSV,
-    Parquet or Excel, with --mapping. Codes become concepts through --catalog and the mapping file.
+    omop: a DuckDB or SQLite file, a folder of Parquet or CSV, or postgresql://...; fhir: R4 Bundles, NDJSON or a folder of
+    them, also gzipped; meds: a data set's folder; phenopacket, profile: JSON or JSON lines; table: CSV, Parquet or Excel, with
+    --mapping. Codes become concepts through --catalog and the mapping file.
     """
     from datetime import UTC, datetime
 
