@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ontology.mention import Assertion
-from ontology.systems import coding
+from ontology.systems import coding as plain_coding
 
 if TYPE_CHECKING:
     from graph_loaders.fhir.r4 import CodeableConcept, Observation, Value
@@ -38,11 +39,14 @@ _UNKNOWN = {
 _NUMBER = re.compile(r"\s*([0-9]{1,4}(?:\.[0-9]{1,4})?)\s*(?:/\s*[0-9]{1,3}\s*)?")
 
 
+_coding = lru_cache(maxsize=8_192)(plain_coding)
+
+
 def codings_of(concept: CodeableConcept | None) -> list[Coding]:
     """The codes of a concept, in the catalog's spelling, in their order; codes without a system or a code are none."""
     if concept is None:
         return []
-    return [coding(one.system, one.code) for one in concept.coding if one.system.strip() and one.code.strip()]
+    return [_coding(one.system, one.code) for one in concept.coding if one.system.strip() and one.code.strip()]
 
 
 def number_of(value: Value | Observation) -> float | None:

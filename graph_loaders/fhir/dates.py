@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -33,6 +34,7 @@ class When(msgspec.Struct, frozen=True, array_like=True):
     last: int = 0
 
 
+@lru_cache(maxsize=16_384)
 def from_date(text: str) -> When | None:
     """A date, or a year or month; the time of day and its zone are left out. None where it is no date.
 
