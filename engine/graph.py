@@ -321,7 +321,7 @@ class TrajectoryGraph:
         """What the graph holds: nodes and edges by type, cohorts, persons, pack, fingerprint.
 
         A cohort's rates are fitted from its persons (`fitted_from`), when it was loaded, or from counts alone, which know the
-        number of earlier onsets but not which.
+        number of earlier onsets but not which. `private`: cohorts that are in none of these figures and cannot leave.
         """
         from collections import Counter
 
@@ -336,7 +336,17 @@ class TrajectoryGraph:
             "cohorts": [{"id": node.key, **node.properties, "fitted_from": self._basis(node.key)} for node in cohorts],
             "nodes": dict(sorted(Counter(node.label for node in self.elements.nodes).items())),
             "edges": dict(sorted(Counter(edge.type for edge in self.elements.edges).items())),
+            "private": self._private(),
         }
+
+    def _private(self) -> list[dict[str, Any]]:
+        nodes = self.store.read(private=True).nodes
+        kept = [node.properties.get("cohort") for node in nodes if node.label == "Person"]
+        return [
+            {"id": node.key, "persons": _whole(node.properties.get("persons", 0)), "kept": kept.count(node.key)}
+            for node in nodes
+            if node.label == "Cohort" and node.properties.get("private")
+        ]
 
     def _basis(self, cohort: str) -> str:
         kinds = {edge.type for edge in self.elements.edges if edge.start == ("Cohort", cohort)}

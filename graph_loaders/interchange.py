@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from graph_loaders.elements import Edge, GraphElements, Node
+from graph_loaders.persons import refuse_persons
 from graph_loaders.schema import place
 from ontology.errors import SourceError, StoreError
 
@@ -35,6 +36,7 @@ def to_networkx(elements: GraphElements) -> nx.MultiDiGraph[str]:
     """
     import networkx as nx
 
+    refuse_persons(elements, "exported")
     graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
     for node in elements.nodes:
         if node.key in graph:
@@ -96,6 +98,7 @@ def write_graphml(elements: GraphElements, path: str | Path) -> None:
     """
     import networkx as nx
 
+    refuse_persons(elements, "exported")
     flat: nx.MultiDiGraph[str] = nx.MultiDiGraph()
     for node in elements.nodes:
         flat.add_node(_xml(node.key), label=str(node.label), **_flat(node.properties))
@@ -126,6 +129,7 @@ def to_json(elements: GraphElements) -> dict[str, Any]:
     >>> to_json(GraphElements.of([Node("Death", "death")]))["nodes"]
     [{'id': 'death', 'label': 'Death'}]
     """
+    refuse_persons(elements, "exported")
     return {
         "directed": True,
         "multigraph": True,
@@ -163,6 +167,7 @@ def to_rdf(elements: GraphElements) -> rdflib.Graph:
     import rdflib
     from rdflib.namespace import RDF, SKOS
 
+    refuse_persons(elements, "exported")
     graph = rdflib.Graph()
     graph.bind("da", _OURS)
     graph.bind("umls", "urn:umls:")

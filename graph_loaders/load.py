@@ -34,7 +34,8 @@ _CODES_SHOWN = 15
 @dataclass(slots=True)
 class LoadReport:
     """What a load did: `read = used + skipped` events, by reason; `unmapped`: codes without a concept, `outside`: concepts
-    that neither pack nor mapping asks for. `fingerprint` is of the whole graph afterwards.
+    that neither pack nor mapping asks for. `nodes`, `edges` and `fingerprint` are of the whole graph afterwards, without
+    what is private (`kept`: persons that it keeps).
     """
 
     graph: str
@@ -50,6 +51,7 @@ class LoadReport:
     nodes: int = 0
     edges: int = 0
     fingerprint: str = ""
+    kept: int = 0
     written: bool = True
     issues: list[Issue] = field(default_factory=list)
 
@@ -67,6 +69,7 @@ class LoadReport:
             "nodes": self.nodes,
             "edges": self.edges,
             "fingerprint": self.fingerprint,
+            "persons_kept": self.kept,
             "written": self.written,
             "issues": [str(issue) for issue in self.issues],
         }
@@ -87,6 +90,8 @@ class LoadReport:
                 yield f"and {len(self.unmapped) - _CODES_SHOWN} codes more (--json lists all)", ""
             for name, count in self.onsets.most_common():
                 yield f"onsets of {name}", count
+        if self.kept:
+            yield "persons kept, private", self.kept
         yield "nodes", self.nodes
         yield "edges", self.edges
         yield "fingerprint", self.fingerprint
@@ -130,6 +135,7 @@ def load(
     bounds: Bounds | None = None,
     password: str = "",
     dry_run: bool = False,
+    keep_persons: bool = False,
     today: date | None = None,
     progress: Callable[[str], None] | None = None,
     **options: Any,
@@ -150,12 +156,14 @@ def load(
         bounds: the most of a person that is counted; a release with noise needs it.
         password: of a graph on a server.
         dry_run: read and report, and write nothing.
+        keep_persons: keep each person's trajectory as a private node (`graph_loaders.persons`), about 2 kB of memory each; the
+            cohort is then private: no store shows it unless asked, and it cannot be exported, released or merged.
         today: events of a later date are skipped; None: none is.
         progress: called with a note once for every person.
         options: handed to the reader.
 
     Raises:
-        ConfigError: every mistake of the mapping; no person that can be used.
+        ConfigError: every mistake of the mapping; no person that can be used; persons to be kept on a server.
         SourceError: the source cannot be read.
     """
     from difflib import get_close_matches
@@ -164,7 +172,9 @@ def load(
     from graph_loaders.facts import facts_to_elements
     from graph_loaders.mapping import read_code_mapping
     from graph_loaders.onset import trajectories
+    from graph_loaders.persons import Kept
     from graph_loaders.readers import table
+    from graph_loaders.stores.address import is_server
     from graph_loaders.tally import Tally
 
     if format not in formats():
@@ -174,6 +184,8 @@ def load(
         )
     if format == "table" and mapping is None:
         raise ConfigError("a table needs --mapping FILE; write a first one with: dualalign load table PATH --guess")
+    if keep_persons and is_server(graph):
+        raise ConfigError(f"{graph} is a server, which many can read; --keep-persons needs a graph file")
     reader: Any = import_module(f"graph_loaders.readers.{format}")
     chosen: Any
     codes, risks = Codes(()), dict[Cui, str]()
@@ -189,7 +201,12 @@ def load(
     needs = {event: needed for event, needed in pairs if event in events and needed in events}
     needs |= {event: needed for event, needed in chosen.requires.items() if event in events and needed in events}
     tally = Tally(today=today)
-    people = trajectories(reader.read(path, chosen, tally, **options), tally, codes, risks)
+    kept = Kept(name) if keep_persons else None
+    people = trajectories(
+        reader.read(path, chosen, tally, **options), tally, codes, risks, identify=kept.key if kept else None
+    )
+    if kept:
+        people = kept.watch(people)
     elements, persons, begun = _combined(_noted(people, tally, progress), pack, name, events, needs, chosen, bounds)
     if not persons:
         raise ConfigError(f"{path_text(path)} has no person that can be used", tally.issues)
@@ -204,8 +221,11 @@ def load(
         unmapped=tally.unmapped,
         outside=tally.outside,
         onsets=Counter({chosen.names[cui]: count for cui, count in begun.items()}),
+        kept=len(kept.nodes) if kept else 0,
         issues=tally.issues,
     )
+    if kept:
+        elements = kept.private(elements)
     _write(facts_to_elements(pack) + elements, graph, report, password=password, dry_run=dry_run, replace=name)
     return report
 

@@ -13,7 +13,7 @@ from ontology.concept import Cui
 from ontology.mention import Assertion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from graph_loaders.event import ClinicalEvent, Patient
     from ontology.concept import Coding
@@ -61,8 +61,9 @@ def trajectories(
     tally: Tally,
     codes: Codes | None = None,
     risks: Mapping[Cui, str] | None = None,
+    identify: Callable[[str], str] | None = None,
 ) -> Iterator[Trajectory]:
-    """One trajectory a person, lazily; the person's id is replaced by a running number.
+    """One trajectory a person, lazily; the person's id is replaced by a running number, or by what `identify` makes of it.
 
     A sign first seen present at a visit began after the last age it was seen absent; one that was never recorded before
     counts as not yet seen at the visit before (as in the PAQUID protocol). Where there are no visits the source dates its
@@ -101,7 +102,7 @@ def trajectories(
             }
         )
         yield Trajectory(
-            id=f"p{number:07d}",
+            id=identify(patient.id) if identify else f"p{number:07d}",
             persona=Persona(dict(patient.traits), tuple(sorted({*patient.risk_factors, *had}))),
             entry_age=entry,
             exit_age=leaves,

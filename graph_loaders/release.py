@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from graph_loaders.elements import Edge, GraphElements, Node
 from graph_loaders.ledger import Ledger
+from graph_loaders.persons import refuse_persons
 from graph_loaders.schema import NodeType
 from graph_loaders.suppression import suppress
 from graph_loaders.verify import verify
@@ -142,6 +143,7 @@ def released(
     it was loaded. A merged cohort does not leave: merge what was released.
     """
     report = report or ReleaseReport("", "")
+    refuse_persons(elements, "released")
     cohorts = [n for n in elements.nodes if n.label == NodeType.COHORT and not n.properties.get("members")]
     if not cohorts:
         raise ConfigError("the graph has no cohort, only facts, which may leave as they are; load a cohort first")

@@ -20,6 +20,8 @@ __all__ = [
     "END",
     "GAP_BINS_DAYS",
     "NODES",
+    "OLDEST_SHOWN",
+    "PRIVATE",
     "START",
     "EdgeType",
     "NodeType",
@@ -41,6 +43,7 @@ class NodeType(StrEnum):
     LEDGER = (
         "Ledger"  # key: ledger:COHORT; what was released of a cohort so far; outlives the cohort's being loaded again
     )
+    PERSON = "Person"  # private; key: a keyed hash of the source's identifier
     START = "Start"  # one, key: start
     DEATH = "Death"  # one, key: death
     END = "End"  # one, key: end (censoring)
@@ -75,14 +78,21 @@ GAP_BINS_DAYS = (0, 91, 182, 365, 730, 1095, 1826, 3652)
 AGE_BANDS = (0, 60, 65, 70, 75, 80, 85, 90)
 """Left edges of the age bands of counts, in years; the last is 90 and more."""
 
+OLDEST_SHOWN = 90.0
+"""Years; of a person that a graph keeps, it stands for 90 and more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What an element of a type may carry: property -> Python type name (`str int float bool`, `list[int]` ...)."""
+    """What an element of a type may carry: property -> Python type name (`str int float bool`, `list[int]` ...).
+
+    `private`: elements of one person; no store shows them unless asked, and nothing takes them out of the graph.
+    """
 
     properties: dict[str, str]
     starts: tuple[NodeType, ...] = ()
     ends: tuple[NodeType, ...] = ()
+    private: bool = False
 
 
 _N, _E = NodeType, EdgeType
@@ -122,6 +132,25 @@ NODES: dict[NodeType, Shape] = {
             "delta_total": "float",
             "entries": "list[str]",  # a JSON object a release: when, mechanism, epsilon, delta, persons, min_cell, fingerprint
         }
+    ),
+    _N.PERSON: Shape(
+        {
+            "cohort": "str",
+            "traits": "list[str]",  # axis=value
+            "risk_factors": "list[str]",
+            "entry_age": "float",  # every age in hundredths of a year, 90 for 90 and more
+            "exit_age": "float",
+            "died": "bool",
+            "visits": "list[float]",
+            "onsets": "list[str]",  # CUIs, with two ages each: first seen, and last seen absent (-1: there at entry)
+            "onset_ages": "list[float]",
+            "onset_after": "list[float]",
+            "absences": "list[str]",
+            "absence_ages": "list[float]",
+            "presences": "list[str]",
+            "presence_ages": "list[float]",
+        },
+        private=True,
     ),
     _N.START: Shape({"name": "str"}),
     _N.DEATH: Shape({"name": "str"}),
@@ -209,6 +238,8 @@ EDGES: dict[EdgeType, Shape] = {
     _E.EXPOSED: Shape({"share": "float", "source": "str"}, (_N.RISK_FACTOR,), (_N.DEMOGRAPHIC,)),
 }
 
+PRIVATE = frozenset(str(label) for label, shape in NODES.items() if shape.private)
+"""Labels of nodes that are one person's."""
 
 _LENGTHS: dict[tuple[str, str], int] = {
     (_E.ESTIMATES, "events_by_age"): len(AGE_BANDS),

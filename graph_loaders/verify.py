@@ -6,7 +6,7 @@ import json
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from graph_loaders.schema import EdgeType, NodeType, check, place
+from graph_loaders.schema import OLDEST_SHOWN, EdgeType, NodeType, check, place
 from ontology.issue import Issue, Severity
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ _COUNTS = ("persons", "person_years", "same_visit", "events")
 _PAIR = 2
 """Persons of the smallest cell that hides anybody."""
 
+_AGES = ("visits", "onset_ages", "onset_after", "absence_ages", "presence_ages")
 _ACYCLIC = (EdgeType.IS_A, EdgeType.REQUIRES)
 
 
@@ -31,7 +32,8 @@ def verify(elements: GraphElements) -> tuple[Issue, ...]:
     negative; an edge counts no more persons than its cohort, and no more gaps than persons; an estimate has one
     coefficient a feature and a symmetric information matrix whose diagonal is not negative. What is cited has a source.
     A cohort released by suppression shows no count below its least cell; one with noise says epsilon, delta and mechanism;
-    a merged one adds up members that are there; a ledger has not spent more than its budget.
+    a merged one adds up members that are there; a ledger has not spent more than its budget. Persons are of a private
+    cohort, and none is shown to be above 90.
 
     >>> from graph_loaders.elements import GraphElements, Node
     >>> [str(i) for i in verify(GraphElements.of([Node("Stage", "death"), Node("Death", "death")]))]
@@ -148,6 +150,7 @@ def _source(edge: Edge) -> Iterator[Issue]:
 def _releases(elements: GraphElements) -> Iterator[Issue]:
     least: dict[str, int] = {}
     cohorts = {node.key for node in elements.nodes if node.label == NodeType.COHORT}
+    hidden = {node.key for node in elements.nodes if node.label == NodeType.COHORT and node.properties.get("private")}
     for node in elements.nodes:
         if node.label == NodeType.COHORT:
             yield from _cohort(node, cohorts)
@@ -155,6 +158,8 @@ def _releases(elements: GraphElements) -> Iterator[Issue]:
                 least[node.key] = int(node.properties.get("min_cell", 0))  # type: ignore[arg-type]  # as the schema has it
         elif node.label == NodeType.LEDGER:
             yield from _ledger(node)
+        elif node.label == NodeType.PERSON:
+            yield from _person(node, hidden)
     for edge in elements.edges:
         if (cell := least.get(str(edge.properties.get("cohort")), 0)) > 0:
             yield from _small(edge, cell)
@@ -176,6 +181,18 @@ def _cohort(node: Node, cohorts: set[str]) -> Iterator[Issue]:
         yield _error("private-release", "a cohort that keeps persons cannot have been released", place(node))
     for lost in sorted(set(p.get("members", [])) - cohorts):
         yield _error("no-member", f"it adds up {lost}, which is not there", place(node))
+
+
+def _person(node: Node, hidden: set[str]) -> Iterator[Issue]:
+    p: Mapping[str, Any] = node.properties
+    if p.get("cohort") not in hidden:
+        yield _error("person-shown", "a person of no private cohort", place(node))
+    ages = [p.get("entry_age", 0.0), p.get("exit_age", 0.0), *(a for name in _AGES for a in p.get(name, []))]
+    if max(ages) > OLDEST_SHOWN:
+        yield _error("age-shown", f"the age {max(ages):g}; {OLDEST_SHOWN:g} stands for it and more", place(node))
+    for name in ("onset", "absence", "presence"):
+        if len(p.get(f"{name}s", [])) != len(p.get(f"{name}_ages", [])):
+            yield _error("bad-length", f"{name}s and {name}_ages differ in length", place(node))
 
 
 def _ledger(node: Node) -> Iterator[Issue]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from engine.graph import TrajectoryGraph
 
-__all__ = ["Calibration", "CohortSource", "FitReport", "fit_report", "table_cohort", "trajectory_cohort"]
+__all__ = ["Calibration", "CohortSource", "FitReport", "fit_report", "kept_cohort", "table_cohort", "trajectory_cohort"]
 
 _BINS = 10
 _SILENT = 0.97
@@ -251,12 +251,22 @@ def table_cohort(path: str | Path, mapping: str | Path, graph: TrajectoryGraph) 
     return CohortSource(chosen.cohort, people, events, {r.cui: r.name for r in chosen.events}, requires, ids)
 
 
+def kept_cohort(cohort: str, graph: TrajectoryGraph) -> CohortSource:
+    """The persons that the graph keeps of a cohort (`load --keep-persons`). ConfigError where it keeps none."""
+    from graph_loaders.persons import kept
+
+    elements = graph.store.read(private=True)
+    people = list(kept(elements, cohort))
+    if not people:
+        raise ConfigError(f"{graph.name} keeps no persons of {cohort!r}; load them with --keep-persons")
+    return _cohort_of(cohort, lambda: iter(people), graph, [person.id for person in people])
+
+
 def trajectory_cohort(path: str | Path, graph: TrajectoryGraph) -> CohortSource:
     """Trajectories as JSON lines (`dualalign sample` writes them, observed at visits or exact)."""
     from pathlib import Path
 
     from graph_loaders.trajectory import read_jsonl
-    from ontology.concept import Cui
     from ontology.errors import SourceError
 
     ids: list[str] = []
@@ -271,11 +281,17 @@ def trajectory_cohort(path: str | Path, graph: TrajectoryGraph) -> CohortSource:
         except OSError as error:
             raise SourceError(f"cannot be read: {error.strerror}", path) from None
 
+    return _cohort_of(str(path), people, graph, ids)
+
+
+def _cohort_of(
+    name: str, people: Callable[[], Iterator[Trajectory]], graph: TrajectoryGraph, ids: list[str]
+) -> CohortSource:
     events = tuple(dict.fromkeys(onset.cui for person in people() for onset in person.onsets))
     pairs = ((Cui(r.event), Cui(r.needs)) for r in graph.pack.requirements)
     requires = {event: needed for event, needed in pairs if event in events and needed in events}
     known = {str(c.cui): c.name for c in graph.pack.concepts}
-    return CohortSource(str(path), people, events, {c: known.get(c, c) for c in events}, requires, ids)
+    return CohortSource(name, people, events, {c: known.get(c, c) for c in events}, requires, ids)
 
 
 def fit_report(

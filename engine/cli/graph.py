@@ -41,6 +41,9 @@ def info(graph: str | None, pack: str | None, as_json: bool) -> None:
                 for c in data["cohorts"]
             ]
             table("cohorts", ["id", "source", "persons", "person-years", "fitted from"], shown)
+        if data["private"]:
+            shown = [[c["id"], c["persons"], c["kept"]] for c in data["private"]]
+            table("private: neither shown above nor exported nor released", ["id", "persons", "kept one by one"], shown)
 
 
 @command.command("next")
@@ -98,6 +101,9 @@ def query(arguments: tuple[str, ...], param: tuple[str, ...], timeout: float, li
 @click.option("--table", "table_", metavar="CSV", help="The cohort: a table of visits (with --mapping).")
 @click.option("--mapping", metavar="TOML", help="From its columns to concepts, as for `load table`.")
 @click.option("--trajectories", metavar="JSONL", help="The cohort as trajectories, one JSON object a line.")
+@click.option(
+    "--persons", metavar="COHORT", help="The cohort that the graph keeps the persons of (load --keep-persons)."
+)
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Folds of persons.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the folds.")
 @click.option(
@@ -121,24 +127,27 @@ def query(arguments: tuple[str, ...], param: tuple[str, ...], timeout: float, li
 )
 @pack_option
 @json_option
-def fit_report_(graph: str | None, table_: str | None, mapping: str | None, trajectories: str | None, folds: int, seed: int, halvings: int, published: int, no_chain: bool, html: str | None, out: str | None, pack: str | None, as_json: bool) -> None:  # fmt: skip # noqa: E501 - one option a parameter
+def fit_report_(graph: str | None, table_: str | None, mapping: str | None, trajectories: str | None, persons: str | None, folds: int, seed: int, halvings: int, published: int, no_chain: bool, html: str | None, out: str | None, pack: str | None, as_json: bool) -> None:  # fmt: skip # noqa: E501 - one option a parameter
     """How good the fit is: held-out scores beside baselines, calibration, and every parameter with its sources.
 
-    Scores need persons, and a graph keeps none: give the cohort's table or trajectories. Without, the parameters are shown.
+    Scores need persons, and a graph keeps none unless it was told to: give the cohort's table or trajectories, or --persons.
+    Without, the parameters are shown.
     """
-    from engine.audit.fit_report import fit_report, table_cohort, trajectory_cohort
+    from engine.audit.fit_report import fit_report, kept_cohort, table_cohort, trajectory_cohort
     from engine.writers._whole import whole
 
-    if bool(table_) != bool(mapping) or (table_ and trajectories):
-        raise ConfigError("give the cohort as --table with --mapping, or as --trajectories")
+    if bool(table_) != bool(mapping) or sum(map(bool, (table_, trajectories, persons))) > 1:
+        raise ConfigError("give the cohort as --table with --mapping, as --trajectories, or as --persons")
     with opened(graph, pack) as found:
         cohort = None
         if table_ and mapping:
             cohort = table_cohort(table_, mapping, found)
         elif trajectories:
             cohort = trajectory_cohort(trajectories, found)
+        elif persons:
+            cohort = kept_cohort(persons, found)
         elif out:
-            raise ConfigError("scores by person need persons; give --table with --mapping, or --trajectories")
+            raise ConfigError("scores by person need persons; give --table with --mapping, --trajectories or --persons")
         with progress(folds + halvings, "fits") as tick:
             report = fit_report(
                 found,

@@ -17,11 +17,14 @@ from engine.cli.output import catalog_option, echo_json, json_option, pack_optio
 @click.option("--most-years", type=float, help="Of a person, likewise.")
 @click.option("--guess", is_flag=True, help="table: print a first mapping file, guessed from the names of the columns.")
 @click.option("--dictionary", metavar="FILE", help="With --guess: a data dictionary (CSV) of the columns.")
+@click.option(
+    "--keep-persons", is_flag=True, help="Keep trajectories of persons as private nodes; the graph can never leave."
+)
 @click.option("--dry-run", is_flag=True, help="Read and report, and write nothing.")
 @catalog_option
 @pack_option
 @json_option
-def command(format: str, path: str | None, graph: str | None, mapping: str | None, cohort: str | None, most_onsets: int | None, most_years: float | None, guess: bool, dictionary: str | None, dry_run: bool, catalog: str | None, pack: str | None, as_json: bool) -> None:  # fmt: skip # noqa: A002, E501 - the word users type; one option a parameter
+def command(format: str, path: str | None, graph: str | None, mapping: str | None, cohort: str | None, most_onsets: int | None, most_years: float | None, guess: bool, dictionary: str | None, keep_persons: bool, dry_run: bool, catalog: str | None, pack: str | None, as_json: bool) -> None:  # fmt: skip # noqa: A002, E501 - the word users type; one option a parameter
     """Load data into a graph. FORMAT is facts (the pack's), table, omop, fhir, meds, phenopacket or profile; PATH what it reads.
 
     omop: a DuckDB or SQLite file, a folder of Parquet or CSV, or postgresql://...; fhir: R4 Bundles, NDJSON or a folder of
@@ -70,6 +73,7 @@ def command(format: str, path: str | None, graph: str | None, mapping: str | Non
                 bounds=bounds,
                 password=password,
                 dry_run=dry_run,
+                keep_persons=keep_persons,
                 today=datetime.now(UTC).date(),
                 progress=step,
             )

@@ -18,6 +18,7 @@ from neo4j.graph import Path as NeoPath
 from neo4j.graph import Relationship as NeoEdge
 
 from graph_loaders.elements import Edge, GraphElements, Node
+from graph_loaders.persons import refuse_persons
 from graph_loaders.schema import NODES, NodeType
 from graph_loaders.stores import neo4j_statements as text
 from graph_loaders.stores import neo4j_writing as writing
@@ -193,6 +194,7 @@ class Neo4jStore:
             StoreError: an edge without its nodes; no constraints; a server that cannot (retryable where it may later).
         """
         batch = checked(elements, self.address)
+        refuse_persons(batch, "kept on a server, which many can read")
         with self._translated("written"):
             self._constrain()
             write = writing.Writing(self.address.graph, batch, replace, self.address)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graph_loaders.elements import Edge, GraphElements, Node
-from graph_loaders.schema import NodeType
+from graph_loaders.schema import PRIVATE, NodeType
 from graph_loaders.stores.batch import checked, loose
 from ontology.errors import SourceError, StoreError
 
@@ -48,8 +48,10 @@ CREATE TABLE edge (
 # Rows come in the order of their primary keys, byte by byte in UTF-8, which is the order of Python's strings.
 _COHORTS = """SELECT key FROM node WHERE label = 'Cohort'
   AND (:private OR NOT coalesce(json_extract(properties, '$.private'), 0))"""
+_PRIVATE = ", ".join(f"'{label}'" for label in sorted(PRIVATE))
 _READ_NODES = f"""SELECT label, key, properties FROM node
-  WHERE label <> 'Cohort' OR key IN ({_COHORTS}) ORDER BY label, key"""  # noqa: S608 -- constants only
+  WHERE (label <> 'Cohort' OR key IN ({_COHORTS})) AND (:private OR label NOT IN ({_PRIVATE}))
+  ORDER BY label, key"""  # noqa: S608 -- constants only
 _READ_EDGES = f"""WITH cohorts AS MATERIALIZED ({_COHORTS})
   SELECT type, start_label, start_key, end_label, end_key, key, properties FROM edge
   WHERE (cohort IS NULL OR cohort IN cohorts)
@@ -87,6 +89,7 @@ class SqliteStore:
                 self._db: sqlite3.Connection | None = sqlite3.connect(
                     name, timeout=wait, isolation_level=None, check_same_thread=False, uri=True
                 )
+                self._db.execute("PRAGMA secure_delete = ON")  # what is dropped, persons above all, leaves no bytes
                 self._create() if new else self._open()
             self._clear_journal()
         except BaseException:
@@ -275,6 +278,10 @@ def _drop(db: sqlite3.Connection, cohort: str) -> None:
         {"c": cohort},
     )
     db.execute("DELETE FROM node WHERE label = 'Cohort' AND key = ?", (cohort,))
+    db.execute(
+        f"DELETE FROM node WHERE label IN ({_PRIVATE}) AND json_extract(properties, '$.cohort') = ?",  # noqa: S608 -- constants
+        (cohort,),
+    )
 
 
 def _text(element: Node | Edge) -> str:

@@ -51,13 +51,13 @@ def test_a_missing_property_is_null(store: GraphStore) -> None:
 
 
 def test_every_label_and_type_of_the_schema_can_be_filled_and_queried(store: GraphStore) -> None:
-    nodes = {label: Node(label, f"the {label}") for label in NODES}
+    nodes = {label: Node(label, f"the {label}") for label, shape in NODES.items() if not shape.private}
     edges = [
         Edge(kind, (shape.starts[0], f"the {shape.starts[0]}"), (shape.ends[-1], f"the {shape.ends[-1]}"))
         for kind, shape in EDGES.items()
     ]
     store.write([*nodes.values(), *edges])
-    for label in NODES:
+    for label in nodes:
         assert store.query(f"MATCH (n:{label}) RETURN n.id AS id") == [{"id": f"the {label}"}]
     for edge in edges:
         rows = store.query(f"MATCH (a)-[e:{edge.type}]->(b) RETURN a.id AS a, b.id AS b, type(e) AS type")
