@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ def _csv(path: Path) -> Iterator[Sheet]:
         raise SourceError(f"is not UTF-8 at byte {error.start}; save it as UTF-8", path) from None
     except csv.Error as error:
         raise SourceError(f"is not a CSV file: {error}", path, line) from None
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise SourceError(f"is a damaged gzip file: {error}", path) from None
     except OSError as error:
         raise SourceError(f"cannot be read: {error.strerror}", path) from None
@@ -96,7 +97,7 @@ def _parquet(path: Path) -> Iterator[Sheet]:
                 for row in zip(*(c.to_pylist() for c in batch.columns), strict=True)
             )
             yield Sheet(names, _as_text(names, values, 1))
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
         raise SourceError(
             f"is no Parquet file that can be read: {(str(error).splitlines() or [''])[0][:200]}", path
         ) from None
@@ -105,25 +106,35 @@ def _parquet(path: Path) -> Iterator[Sheet]:
 @contextmanager
 def _excel(path: Path) -> Iterator[Sheet]:
     """The first sheet; its first row names the columns."""
-    from zipfile import BadZipFile
-
     try:
         from openpyxl import load_workbook
-        from openpyxl.utils.exceptions import InvalidFileException
     except ImportError:
         raise MissingExtra("openpyxl, which reads Excel,", _EXTRA) from None
     try:
         book = load_workbook(path, read_only=True, data_only=True)
-    except (BadZipFile, InvalidFileException, KeyError, ValueError) as error:
-        raise SourceError(f"is no Excel file that can be read: {error}", path) from None
     except OSError as error:
-        raise SourceError(f"cannot be read: {error.strerror}", path) from None
+        raise SourceError(f"cannot be read: {error.strerror or error}", path) from None
+    except Exception as error:  # noqa: BLE001 - a damaged workbook fails in whatever part of openpyxl reads it
+        raise _no_excel(path, error) from None
     try:
-        values = book.worksheets[0].iter_rows(values_only=True)
+        values = _excel_rows(book, path)
         names = tuple("" if cell is None else str(cell).strip() for cell in next(values, ()))
         yield Sheet(names, _as_text(names, values, 2))
     finally:
         book.close()
+
+
+def _excel_rows(book: Any, path: Path) -> Iterator[tuple[Any, ...]]:
+    """Rows are unpacked as they are asked for, so damage may show late."""
+    try:
+        yield from book.worksheets[0].iter_rows(values_only=True)
+    except Exception as error:  # noqa: BLE001 - as above
+        raise _no_excel(path, error) from None
+
+
+def _no_excel(path: Path, error: Exception) -> SourceError:
+    why = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return SourceError(f"is no Excel file that can be read: {why or type(error).__name__}", path)
 
 
 def _as_text(

@@ -88,7 +88,7 @@ def _rows(
             _check(source.schema_arrow, DataSchema, file)
             for batch in source.iter_batches(_BATCH, columns=list(columns)):
                 yield from zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
-    except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise SourceError(f"cannot be read: {(str(error).splitlines() or ['damaged'])[0][:200]}", file) from None
 
 
