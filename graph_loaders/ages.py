@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from datetime import date
 
-__all__ = ["OLDEST", "age_between", "birth_day", "day_of"]
+__all__ = ["EPOCH", "OLDEST", "age_between", "birth_day", "day_of"]
 
 OLDEST = 130.0
 """Years; an older age is a mistake."""
 
+EPOCH = date(1970, 1, 1)
+
 _YEAR = 365.25
-_EPOCH = date(1970, 1, 1).toordinal()
+_FIRST = EPOCH.toordinal()
 
 
 def day_of(day: date) -> int:
     """Days since 1970-01-01."""
-    return day.toordinal() - _EPOCH
+    return day.toordinal() - _FIRST
 
 
 def birth_day(year: int, month: int | None = None, day: int | None = None) -> int:

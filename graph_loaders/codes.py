@@ -85,15 +85,30 @@ class Codes:
             return Meaning(None, thresholds=tuple(self._thresholds[plain]))
         if plain in self._mapped:
             return Meaning(self._mapped[plain])
-        found = self._catalog.lookup(plain) if self._catalog is not None else ()
+        found = self._found(plain)
         if not found:
             return Meaning(None, NO_CONCEPT)
         here = [cui for cui in found if cui in self._wanted] or self._above(found)
-        return Meaning(min(here)) if here else Meaning(None, OUTSIDE, outside=f"{found[0]} ({_name(plain)})")
+        return (
+            Meaning(min(here))
+            if here
+            else Meaning(None, OUTSIDE, outside=f"{found[0]} ({self._called(found[0], plain)})")
+        )
+
+    def _found(self, plain: Coding) -> Sequence[Cui]:
+        if plain.system == "UMLS":  # what a linker found in a text
+            return (Cui(plain.code),)
+        return self._catalog.lookup(plain) if self._catalog is not None else ()
+
+    def _called(self, cui: Cui, plain: Coding) -> str:
+        if plain.system == "UMLS" and self._catalog is not None and cui in self._catalog:
+            return str(self._catalog[cui].name)
+        return f"{plain.system}:{plain.code}"
 
     def _above(self, found: Sequence[Cui]) -> list[Cui]:
         """The nearest concepts above that the graph has."""
-        assert self._catalog is not None
+        if self._catalog is None:
+            return []
         seen, level = set(found), list(found)
         while level:
             above = {
@@ -104,7 +119,3 @@ class Codes:
             seen |= above
             level = sorted(above)
         return []
-
-
-def _name(coding: Coding) -> str:
-    return f"{coding.system}:{coding.code}"

@@ -1,106 +1,32 @@
-"""The use case: read, onset, aggregate, estimate, write; and a report in which nothing disappears."""
+"""The use case: read, onset, aggregate, estimate, write."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graph_loaders.codes import Codes
 from graph_loaders.elements import GraphElements
+from graph_loaders.load_report import LoadReport
 from ontology.concept import Cui
 from ontology.errors import ConfigError
-from ontology.issue import Issue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import date
-    from pathlib import Path
 
     from graph_loaders.contribution import Bounds
-    from graph_loaders.mapping import CodeMapping
     from graph_loaders.stores.address import ServerAddress
     from graph_loaders.tally import Tally
     from graph_loaders.trajectory import Trajectory
     from ontology.catalog import Catalog
+    from ontology.mention import Linker
     from ontology.pack import Pack
 
 __all__ = ["LoadReport", "formats", "load", "load_facts", "load_table"]
-
-_CODES_SHOWN = 15
-"""Unmapped codes in the table of a report; JSON has all."""
-
-
-@dataclass(slots=True)
-class LoadReport:
-    """What a load did: `read = used + skipped` events, by reason; `unmapped`: codes without a concept, `outside`: concepts
-    that neither pack nor mapping asks for. `nodes`, `edges` and `fingerprint` are of the whole graph afterwards, without
-    what is private (`kept`: persons that it keeps).
-    """
-
-    graph: str
-    cohort: str = ""
-    persons: int = 0
-    trajectories: int = 0
-    read: int = 0
-    used: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
-    unmapped: Counter[str] = field(default_factory=Counter)
-    outside: Counter[str] = field(default_factory=Counter)
-    onsets: Counter[str] = field(default_factory=Counter)
-    nodes: int = 0
-    edges: int = 0
-    fingerprint: str = ""
-    kept: int = 0
-    written: bool = True
-    issues: list[Issue] = field(default_factory=list)
-
-    def as_data(self) -> dict[str, Any]:
-        """Plain values."""
-        return {
-            "graph": self.graph,
-            "cohort": self.cohort,
-            "persons": self.persons,
-            "trajectories": self.trajectories,
-            "events": {"read": self.read, "used": self.used, "skipped": dict(self.skipped)},
-            "unmapped": dict(ranked(self.unmapped)),
-            "outside": dict(ranked(self.outside)),
-            "onsets": dict(self.onsets.most_common()),
-            "nodes": self.nodes,
-            "edges": self.edges,
-            "fingerprint": self.fingerprint,
-            "persons_kept": self.kept,
-            "written": self.written,
-            "issues": [str(issue) for issue in self.issues],
-        }
-
-    def rows(self) -> Iterator[tuple[str, object]]:
-        """What and count, for a table."""
-        if self.cohort:
-            yield "cohort", self.cohort
-            yield "persons", self.persons
-            yield "trajectories", self.trajectories
-            yield "events read", self.read
-            yield "events used", self.used
-            for reason, count in sorted(self.skipped.items()):
-                yield f"skipped: {reason}", count
-            for code, count in ranked(self.unmapped)[:_CODES_SHOWN]:
-                yield f"no concept for {code}", count
-            if len(self.unmapped) > _CODES_SHOWN:
-                yield f"and {len(self.unmapped) - _CODES_SHOWN} codes more (--json lists all)", ""
-            for name, count in self.onsets.most_common():
-                yield f"onsets of {name}", count
-        if self.kept:
-            yield "persons kept, private", self.kept
-        yield "nodes", self.nodes
-        yield "edges", self.edges
-        yield "fingerprint", self.fingerprint
-        yield "graph", self.graph if self.written else f"{self.graph} (dry run: nothing was written)"
-
-
-def ranked(counts: Counter[str]) -> list[tuple[str, int]]:
-    """Most frequent first, ties by name."""
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def load_facts(
@@ -136,6 +62,9 @@ def load(
     password: str = "",
     dry_run: bool = False,
     keep_persons: bool = False,
+    notes: bool = False,
+    linker: Linker | None = None,
+    cache: Path | None = None,
     today: date | None = None,
     progress: Callable[[str], None] | None = None,
     **options: Any,
@@ -158,6 +87,9 @@ def load(
         dry_run: read and report, and write nothing.
         keep_persons: keep each person's trajectory as a private node (`graph_loaders.persons`), about 2 kB of memory each; the
             cohort is then private: no store shows it unless asked, and it cannot be exported, released or merged.
+        notes: read free text too, of a format that has codes and notes; `load("notes", ...)` always does.
+        linker: finds concepts in free text; None: the catalog's strings with the pack's phrases over them.
+        cache: folder of that linker's index.
         today: events of a later date are skipped; None: none is.
         progress: called with a note once for every person.
         options: handed to the reader.
@@ -166,48 +98,32 @@ def load(
         ConfigError: every mistake of the mapping; no person that can be used; persons to be kept on a server.
         SourceError: the source cannot be read.
     """
-    from difflib import get_close_matches
-    from importlib import import_module
-
     from graph_loaders.facts import facts_to_elements
-    from graph_loaders.mapping import read_code_mapping
-    from graph_loaders.onset import trajectories
     from graph_loaders.persons import Kept
-    from graph_loaders.readers import table
+    from graph_loaders.spool import Spool
     from graph_loaders.stores.address import is_server
     from graph_loaders.tally import Tally
 
-    if format not in formats():
-        near = get_close_matches(format, formats(), 1, 0)[0]
-        raise ConfigError(
-            f"{format!r} is not a format to load; the nearest is {near!r}, all are {', '.join(formats())}"
-        )
-    if format == "table" and mapping is None:
-        raise ConfigError("a table needs --mapping FILE; write a first one with: dualalign load table PATH --guess")
     if keep_persons and is_server(graph):
         raise ConfigError(f"{graph} is a server, which many can read; --keep-persons needs a graph file")
-    reader: Any = import_module(f"graph_loaders.readers.{format}")
-    chosen: Any
-    codes, risks = Codes(()), dict[Cui, str]()
-    if format == "table":
-        chosen = table.read_mapping(str(mapping), pack)
-        events = list(chosen.names)
-    else:
-        chosen = read_code_mapping(mapping, pack, cohort=cohort or "", source=format)
-        codes, risks = chosen.look_up(catalog), chosen.risks
-        events = _begun(reader, path, chosen, codes, risks, options)
-    name = cohort or chosen.cohort
-    pairs = ((Cui(r.event), Cui(r.needs)) for r in pack.requirements)
-    needs = {event: needed for event, needed in pairs if event in events and needed in events}
-    needs |= {event: needed for event, needed in chosen.requires.items() if event in events and needed in events}
-    tally = Tally(today=today)
+    if notes or format == "notes":
+        options["linker"] = linker
+    source = _opened(format, path, pack, mapping, cohort or "", catalog, options)
+    if "linker" in options and linker is None:
+        options["linker"] = _linker(pack, catalog, cache)
+    chosen, name, tally = source.chosen, cohort or source.chosen.cohort, Tally(today=today)
     kept = Kept(name) if keep_persons else None
-    people = trajectories(
-        reader.read(path, chosen, tally, **options), tally, codes, risks, identify=kept.key if kept else None
-    )
-    if kept:
-        people = kept.watch(people)
-    elements, persons, begun = _combined(_noted(people, tally, progress), pack, name, events, needs, chosen, bounds)
+    people = source.people(tally, kept.key if kept else None)
+    people = _noted(kept.watch(people) if kept else people, tally, progress)
+    with Spool() as spool:
+        seen = source.surveyed()
+        if seen is None:  # what occurs is known only when all has been read
+            spool.fill(people)
+            people, seen = iter(spool), spool.concepts
+        events = [cui for cui in chosen.names if cui in seen and cui not in source.risks]
+        pairs = [(Cui(r.event), Cui(r.needs)) for r in pack.requirements] + list(chosen.requires.items())
+        needs = {event: needed for event, needed in pairs if event in events and needed in events}
+        elements, persons, begun = _combined(people, pack, name, events, needs, chosen, bounds)
     if not persons:
         raise ConfigError(f"{path_text(path)} has no person that can be used", tally.issues)
     report = LoadReport(
@@ -220,6 +136,7 @@ def load(
         skipped=tally.skipped,
         unmapped=tally.unmapped,
         outside=tally.outside,
+        notes=tally.notes,
         onsets=Counter({chosen.names[cui]: count for cui, count in begun.items()}),
         kept=len(kept.nodes) if kept else 0,
         issues=tally.issues,
@@ -254,23 +171,75 @@ def path_text(path: str | Path) -> str:
     return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}" if mark else text
 
 
-def _begun(
-    reader: Any, path: str | Path, mapping: CodeMapping, codes: Codes, risks: Mapping[Cui, str], options: dict[str, Any]
-) -> list[Cui]:
-    """The concepts that occur, in the order of the mapping: from the reader's survey, or by reading all once before."""
-    from graph_loaders.onset import trajectories
-    from graph_loaders.tally import Tally
+def _linker(pack: Pack, catalog: Catalog | None, cache: Path | None) -> Linker:
+    from ontology.catalog import pack_catalog
+    from ontology.linker import CatalogLinker
 
-    seen: set[Cui] = set()
-    if hasattr(reader, "survey"):
-        for coding in reader.survey(path, mapping):
-            meaning = codes.meaning(coding)
+    return CatalogLinker(pack_catalog(pack, base=catalog), cache=cache, prefer=[c.cui for c in pack.concepts])
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A source with what its codes mean."""
+
+    reader: Any
+    path: str | Path
+    chosen: Any
+    codes: Codes
+    risks: Mapping[Cui, str]
+    options: dict[str, Any]
+
+    def people(self, tally: Tally, identify: Callable[[str], str] | None) -> Iterator[Trajectory]:
+        from graph_loaders.onset import trajectories
+
+        found = self.reader.read(self.path, self.chosen, tally, **self.options)
+        return trajectories(found, tally, self.codes, self.risks, identify)
+
+    def surveyed(self) -> set[Cui] | None:
+        """The concepts that occur, where they are known without reading all: a table's rules, the codes of a survey."""
+        if self.reader.__name__.endswith(".table"):
+            return set(self.chosen.names)
+        if not hasattr(self.reader, "survey") or "linker" in self.options:
+            return None
+        seen: set[Cui] = set()
+        for coding in self.reader.survey(self.path, self.chosen):
+            meaning = self.codes.meaning(coding)
             seen |= {threshold.cui for threshold in meaning.thresholds} | ({meaning.cui} if meaning.cui else set())
-    else:
-        tally = Tally()
-        for person in trajectories(reader.read(path, mapping, tally, **options), tally, codes, risks):
-            seen |= {onset.cui for onset in person.onsets} | {absence.cui for absence in person.absences}
-    return [cui for cui in mapping.names if cui in seen and cui not in risks]
+        return seen
+
+
+def _opened(
+    format: str,  # noqa: A002 - the word users type
+    path: str | Path,
+    pack: Pack,
+    mapping: str | Path | None,
+    cohort: str,
+    catalog: Catalog | None,
+    options: dict[str, Any],
+) -> _Source:
+    """The reader of a format with its mapping, checked; nothing is read yet."""
+    from difflib import get_close_matches
+    from importlib import import_module
+    from inspect import signature
+
+    from graph_loaders.mapping import read_code_mapping
+    from graph_loaders.readers import table
+
+    if format not in formats():
+        near = get_close_matches(format, formats(), 1, 0)[0]
+        raise ConfigError(
+            f"{format!r} is not a format to load; the nearest is {near!r}, all are {', '.join(formats())}"
+        )
+    if format == "table" and mapping is None:
+        raise ConfigError("a table needs --mapping FILE; write a first one with: dualalign load table PATH --guess")
+    reader: Any = import_module(f"graph_loaders.readers.{format}")
+    for name in options:
+        if name not in signature(reader.read).parameters:
+            raise ConfigError(f"load {format} does not read {'notes' if name == 'linker' else name}")
+    if format == "table":
+        return _Source(reader, path, table.read_mapping(str(mapping), pack), Codes(()), {}, options)
+    chosen = read_code_mapping(mapping, pack, cohort=cohort, source=format)
+    return _Source(reader, path, chosen, chosen.look_up(catalog), chosen.risks, options)
 
 
 def _combined(

@@ -19,7 +19,8 @@ class Tally:
     """Every event or row read is used or skipped for one reason: `read == used + sum(skipped.values())`.
 
     `unmapped`: codes for which there is no concept, by `SYSTEM:CODE`; `outside`: concepts that neither the pack nor the
-    mapping file asks for. `today`: a later date is one of the future (None: no date is). Memory: constant but for the codes.
+    mapping file asks for. `notes`: every note read, by what became of it. `today`: a later date is one of the future (None:
+    no date is). Memory: constant but for the codes.
 
     >>> tally = Tally()
     >>> tally.skip("row without a person", "person_id is empty", "visits.csv:7")
@@ -33,6 +34,7 @@ class Tally:
     skipped: Counter[str] = field(default_factory=Counter)
     unmapped: Counter[str] = field(default_factory=Counter)
     outside: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
     today: date | None = None
     _issues: list[Issue] = field(default_factory=list)
     _seen: Counter[str] = field(default_factory=Counter)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from graph_loaders.ages import OLDEST, age_between, day_of
 from graph_loaders.event import ClinicalEvent, Patient
+from graph_loaders.traits import RACE, SEX
 from ontology.concept import Coding
 from ontology.errors import MissingExtra, SourceError
 
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["read", "survey"]
 
 _BATCH = 20_000
-_SEX = {"F": "female", "FEMALE": "female", "8532": "female", "M": "male", "MALE": "male", "8507": "male"}
-_RACE = {
-    "WHITE": "white", "BLACK": "black", "BLACK OR AFRICAN AMERICAN": "black", "ASIAN": "asian", "HISPANIC": "hispanic",
-    "HISPANIC OR LATINO": "hispanic", "8527": "white", "8516": "black", "8515": "asian", "38003563": "hispanic",
-}  # fmt: skip
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - MEDS times have no zone
 
 
@@ -176,10 +172,10 @@ def _impossible(birth: int, day: int, future: int | None) -> str:
 def _trait(code: str, traits: dict[str, str]) -> bool:
     one = _coding(code)
     axis, values = {
-        "GENDER": ("sex", _SEX),
-        "SEX": ("sex", _SEX),
-        "RACE": ("race", _RACE),
-        "ETHNICITY": ("race", _RACE),
+        "GENDER": ("sex", SEX),
+        "SEX": ("sex", SEX),
+        "RACE": ("race", RACE),
+        "ETHNICITY": ("race", RACE),
     }.get(one.system.upper(), ("", {}))
     if not axis:
         return False

@@ -1,7 +1,8 @@
 """OMOP CDM 5.3 and 5.4: a DuckDB or SQLite file, a PostgreSQL server, or a folder of Parquet and CSV. A reader only reads.
 
 The engine selects and sorts, a batch of persons at a time; nothing grows with the number of persons. A person's window is
-their observation periods (first start to last end), else from the first to the last thing recorded; death ends it.
+their observation periods (first start to last end), else from the first to the last thing recorded, visits included; death
+ends it. Notes are read where a linker is given.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from graph_loaders.ages import OLDEST, age_between, birth_day, day_of
 from graph_loaders.event import ClinicalEvent, Patient
+from graph_loaders.notes import Note, note_events
 from graph_loaders.sql import Tables, open_sql
 from ontology.concept import Coding
 from ontology.errors import SourceError
@@ -24,11 +26,18 @@ if TYPE_CHECKING:
 
     from graph_loaders.mapping import CodeMapping
     from graph_loaders.tally import Tally
+    from ontology.mention import Linker
 
 __all__ = ["read", "survey"]
 
 _ROWS = 100_000
 """Rows of events a batch of persons should have."""
+
+_NOTES = 500
+"""Persons whose notes are asked for at once."""
+
+_VISIT, _VISITED = "visit_occurrence", ("person_id", "visit_start_date")
+_NOTED = ("person_id", "note_date", "note_text")
 
 _NO = (4188540, 45878245)
 """`value_as_concept_id` of an answer No (SNOMED CT, LOINC): what is asked is absent."""
@@ -68,14 +77,19 @@ _WANTED = (
 )  # fmt: skip
 
 
-def read(path: str | Path, mapping: CodeMapping, tally: Tally) -> Iterator[tuple[Patient, list[ClinicalEvent]]]:
+def read(
+    path: str | Path, mapping: CodeMapping, tally: Tally, *, linker: Linker | None = None, visits: bool = False
+) -> Iterator[tuple[Patient, list[ClinicalEvent]]]:
     """Persons with their coded events, in order of person_id.
 
+    `linker`: the table note is read too, as in `graph_loaders.notes`. `visits`: a sign is known only when the person is seen,
+    so that it began after the time before (visit_occurrence and everything recorded); without, on the day that is recorded.
+
     Skipped and counted: rows without a date or person, dated before birth or in the future (`tally.today`), of ages above
-    130, and rows of tables whose columns are not those of the CDM. Free text (`note`) is not read here.
+    130, and rows of tables whose columns are not those of the CDM.
     """
     with open_sql(path, _WANTED) as tables:
-        yield from _Reader(tables, mapping, tally).people()
+        yield from _Reader(tables, mapping, tally, linker, visits=visits).people()
 
 
 def survey(path: str | Path, mapping: CodeMapping) -> set[Coding]:
@@ -91,8 +105,16 @@ def survey(path: str | Path, mapping: CodeMapping) -> set[Coding]:
 
 
 class _Reader:
-    def __init__(self, tables: Tables, mapping: CodeMapping, tally: Tally) -> None:
-        self.tables, self.mapping, self.tally = tables, mapping, tally
+    def __init__(
+        self,
+        tables: Tables,
+        mapping: CodeMapping,
+        tally: Tally,
+        linker: Linker | None = None,
+        *,
+        visits: bool = False,
+    ) -> None:
+        self.tables, self.mapping, self.tally, self.linker, self.visits = tables, mapping, tally, linker, visits
         self.future = day_of(tally.today) if tally.today else None
         if not self._has("person", ("person_id", "year_of_birth")):
             raise SourceError(
@@ -110,6 +132,9 @@ class _Reader:
         for table, column in (("observation_period", "observation_period_start_date"), ("death", "death_date")):
             if not self._has(table, ("person_id", column)):
                 tally.warn("table-missing", f"{table} is not there or has other columns than the CDM", tables.where)
+        for wanted, table, columns in ((visits, _VISIT, _VISITED), (linker, "note", _NOTED)):
+            if wanted and not self._has(table, columns):
+                raise SourceError(f"has no table {table} with {', '.join(columns)}", tables.where)
         self.codings = self._codings()
 
     def _has(self, table: str, columns: tuple[str, ...]) -> bool:
@@ -155,10 +180,13 @@ class _Reader:
         persons = t.one(f"SELECT count(*) FROM {t.table('person')}")  # noqa: S608
         rows = sum(t.one(f"SELECT count(*) FROM {t.table(d.table)}") for d in self.domains)  # noqa: S608
         batch = max(50, min(20_000, int(_ROWS * max(persons, 1) / max(rows, 1))))
+        noted = groupby(self._noted(), key=lambda pair: pair[0].person)
+        writer, of_writer = next(noted, (None, iter(())))
         last: int | None = None
         while people := self._batch(last, batch):
             first, last = people[0][0], people[-1][0]
             windows, deaths = self._windows(first, last), self._deaths(first, last)
+            seen = self._seen(first, last) if self.visits or len(windows) < len(people) else {}
             events = groupby(self._events(first, last), key=itemgetter(0))
             person, of_person = next(events, (None, iter(())))
             for row in people:
@@ -166,7 +194,11 @@ class _Reader:
                 if person == row[0]:
                     mine = list(of_person)
                     person, of_person = next(events, (None, iter(())))
-                yield self._person(row, mine, windows.get(row[0]), deaths.get(row[0]))
+                said: list[tuple[Note, list[ClinicalEvent]]] = []
+                if writer == str(row[0]):
+                    said = list(of_writer)
+                    writer, of_writer = next(noted, (None, iter(())))
+                yield self._person(row, mine, said, windows.get(row[0]), deaths.get(row[0]), seen.get(row[0], ()))
 
     def _left_out(self) -> None:
         """What no query below returns is counted here: broken lines, rows of nobody, persons said twice, free text."""
@@ -174,16 +206,18 @@ class _Reader:
         for name, count in t.rejected.items():
             self.tally.skip("broken line", f"{count} lines of {name} are broken", t.where, count=count)
         known = f"SELECT {id_} FROM {t.table('person')} WHERE {id_} IS NOT NULL"  # noqa: S608
-        for d in self.domains:
-            sql = f"SELECT count(*) FROM {t.table(d.table)} WHERE {id_} IS NULL OR {id_} NOT IN ({known})"  # noqa: S608
+        for table in [d.table for d in self.domains] + (["note"] if self.linker else []):
+            sql = f"SELECT count(*) FROM {t.table(table)} WHERE {id_} IS NULL OR {id_} NOT IN ({known})"  # noqa: S608
             if count := t.one(sql):
-                self.tally.skip("row of an unknown person", f"{count} rows of {d.table}", t.where, count=count)
+                self.tally.skip("row of an unknown person", f"{count} rows of {table}", t.where, count=count)
+                if table == "note":
+                    self.tally.notes["row of an unknown person"] += count
         twice = t.one(f"SELECT count(*) - count(DISTINCT {id_}) FROM {t.table('person')}")  # noqa: S608
         if twice:
             self.tally.skip("person without an id or said twice", f"{twice} rows of person", t.where, count=twice)
-        if self._has("note", ("note_text",)):
+        if self.linker is None and self._has("note", ("note_text",)):
             notes = t.one(f"SELECT count(*) FROM {t.table('note')}")  # noqa: S608
-            self.tally.skip("free text (load notes reads it)", count=notes)
+            self.tally.skip("free text (--notes reads it)", count=notes)
 
     def _batch(self, last: int | None, size: int) -> list[tuple[Any, ...]]:
         t, there = self.tables, self.tables.columns["person"]
@@ -219,6 +253,44 @@ class _Reader:
             return {}
         rows = self._by_person("death", f"min({self.tables.day('death_date')})", first, last)
         return {row[0]: row[1] for row in rows if row[1] is not None}
+
+    def _seen(self, first: int, last: int) -> dict[int, tuple[int, ...]]:
+        """Days of visits: all of them, or the first and the last where only the window is asked for."""
+        if not self._has(_VISIT, _VISITED):
+            return {}
+        t, id_, day = self.tables, self.tables.integer("person_id"), self.tables.day("visit_start_date")
+        if not self.visits:
+            return {
+                row[0]: row[1:]
+                for row in self._by_person(_VISIT, f"min({day}), max({day})", first, last)
+                if row[1] is not None
+            }
+        sql = f"SELECT DISTINCT {id_} AS person, {day} AS day FROM {t.table(_VISIT)} WHERE {id_} BETWEEN ? AND ? ORDER BY person, day"  # noqa: S608
+        rows = groupby(t.rows(sql, [first, last]), key=itemgetter(0))
+        return {person: tuple(row[1] for row in days if row[1] is not None) for person, days in rows}
+
+    def _noted(self) -> Iterator[tuple[Note, list[ClinicalEvent]]]:
+        """Notes with their events, in order of person_id."""
+        return iter(()) if self.linker is None else note_events(self._notes(), self.linker, self.tally)
+
+    def _notes(self) -> Iterator[Note]:
+        t, id_ = self.tables, self.tables.integer("person_id")
+        last: int | None = None
+        while people := self._batch(last, _NOTES):
+            first, last = people[0][0], people[-1][0]
+            births = {row[0]: _birth(*row[1:4]) for row in people}
+            sql = (
+                f"SELECT {id_} AS person, {t.day('note_date')} AS day, CAST(note_text AS VARCHAR) AS text "  # noqa: S608
+                f"FROM {t.table('note')} WHERE {id_} BETWEEN ? AND ? ORDER BY person"
+            )
+            for person, day, text in t.rows(sql, [first, last]):
+                birth = births.get(person)
+                why = "person without a birth date" if birth is None else "row without a date" if day is None else ""
+                if birth is None or why:
+                    self.tally.skip(why)
+                    self.tally.notes[why] += 1
+                else:
+                    yield Note(str(person), birth, day, text or "", f"note of {day}")
 
     def _by_person(self, table: str, what: str, first: int, last: int) -> Iterator[tuple[Any, ...]]:
         t, id_ = self.tables, self.tables.integer("person_id")
@@ -259,30 +331,43 @@ class _Reader:
         self,
         row: tuple[Any, ...],
         rows: list[tuple[Any, ...]],
+        said: list[tuple[Note, list[ClinicalEvent]]],
         window: tuple[int, int] | None,
         death: int | None,
+        seen: tuple[int, ...],
     ) -> tuple[Patient, list[ClinicalEvent]]:
         number, year, month, day, *concepts = row
         key = str(number)
         traits = dict(_TRAITS[c] for c in concepts if c in _TRAITS)
-        try:
-            birth = birth_day(year, month or None, day or None)
-        except (TypeError, ValueError, OverflowError):
+        birth = _birth(year, month, day)
+        if birth is None:
             self.tally.skip(
                 "person without a birth date", f"person {number}" if not rows else "", count=max(1, len(rows))
             )
             return Patient(key, traits), []
         events = self._coded(key, birth, rows)
-        ages = [event.age for event in events]
+        ages = [event.age for event in events] + [note.age for note, _ in said]
+        ages += [age for age in (age_between(birth, day) for day in seen) if self._possible(birth, age)]
+        events += [event for _, found in said for event in found]
         if window is not None:
-            seen: tuple[float, float] | None = (max(0.0, age_between(birth, window[0])), age_between(birth, window[1]))
+            follow: tuple[float, float] | None = (
+                max(0.0, age_between(birth, window[0])),
+                age_between(birth, window[1]),
+            )
         else:
-            seen = (min(ages), max(ages)) if ages else None
+            follow = (min(ages), max(ages)) if ages else None
         died = age_between(birth, death) if death is not None else None
         if died is not None and not 0 <= died <= OLDEST:
             self.tally.warn("death-skipped", f"a death at the age of {died:.0f} years", self.tables.where)
             died = None
-        return Patient(key, traits, died=died, window=seen), events
+        if self.visits and follow is not None:
+            entry, leaves = follow
+            times = tuple(sorted({age for age in ages if entry <= age <= leaves}))
+            return Patient(key, traits, visits=times, died=died), events
+        return Patient(key, traits, died=died, window=follow), events
+
+    def _possible(self, birth: int, age: float) -> bool:
+        return 0 <= age <= OLDEST and (self.future is None or age <= age_between(birth, self.future))
 
     def _coded(self, key: str, birth: int, rows: list[tuple[Any, ...]]) -> list[ClinicalEvent]:
         events, codings, future = [], self.codings, self.future
@@ -301,6 +386,13 @@ class _Reader:
             age = round((day - birth) / 365.25, 3)
             events.append(ClinicalEvent(key, age, None, coding, said, None, "", number))
         return events
+
+
+def _birth(year: Any, month: Any, day: Any) -> int | None:
+    try:
+        return birth_day(year, month or None, day or None)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _impossible(day: int | None, birth: int, future: int | None) -> str:

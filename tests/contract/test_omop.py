@@ -22,6 +22,7 @@ from graph_loaders.readers import omop
 from ontology.catalog import Catalog
 from ontology.concept import Coding, Concept, Cui
 from ontology.errors import ConfigError, DualAlignError, SourceError
+from ontology.mention import Mention
 from ontology.pack import load_pack
 
 CATALOG = Catalog(
@@ -287,3 +288,75 @@ def test_rows_of_any_kind_are_counted_skips_or_one_clear_error(tmp_path_factory,
         return
     assert report.read == report.used + report.skipped.total()
     assert graph.exists()
+
+
+class Words:
+    """A linker of one word."""
+
+    def link(self, texts):
+        for text in texts:
+            at = text.find("apathy")
+            yield (Mention(at, at + 6, "apathy", ((Cui("C0085632"), 1.0),)),) if at >= 0 else ()
+
+
+NOTES = [
+    (1, "2012-05-01", "apathy noticed"),
+    (1, "2013-05-01", "well"),
+    (2, "2010-01-01", "more apathy"),
+    (3, None, "apathy"),
+    (4, "2011-01-01", "apathy"),
+    (99, "2011-01-01", "apathy"),
+    (1, "1900-01-01", "apathy"),
+]
+VISITS = [(1, "2009-05-01"), (1, "2010-05-01"), (1, "1800-01-01"), (2, "2006-02-01"), (5, "2011-01-01")]
+
+
+def with_notes(form: str, folder: Path) -> Path:
+    """The small CDM with notes and visits."""
+    path = written(form, folder)
+    import sqlite3
+
+    import duckdb
+
+    with sqlite3.connect(path) if form == "sqlite" else duckdb.connect(str(path)) as db:
+        db.execute("CREATE TABLE note (person_id BIGINT, note_date DATE, note_text VARCHAR)")
+        db.executemany("INSERT INTO note VALUES (?, ?, ?)", NOTES)
+        db.execute("CREATE TABLE visit_occurrence (person_id BIGINT, visit_start_date DATE)")
+        db.executemany("INSERT INTO visit_occurrence VALUES (?, ?)", VISITS)
+    return path
+
+
+@pytest.mark.parametrize("form", ["duckdb", "sqlite"])
+def test_notes_are_read_where_they_are_asked_for_and_each_is_accounted_for(form, pack, tmp_path):
+    path = with_notes(form, tmp_path)
+    without = load("omop", path, pack, tmp_path / "1.graph", catalog=CATALOG, cohort="m", today=TODAY)
+    assert without.skipped["free text (--notes reads it)"] == len(NOTES)
+    report = load(
+        "omop", path, pack, tmp_path / "2.graph", catalog=CATALOG, cohort="m", today=TODAY, notes=True, linker=Words()
+    )
+    assert dict(report.notes) == {
+        "with concepts": 2,
+        "note without a concept": 1,
+        "row without a date": 1,
+        "person without a birth date": 1,
+        "row of an unknown person": 1,
+        "dated before birth": 1,
+    }
+    assert report.read == report.used + report.skipped.total()
+    assert report.used == without.used + 2
+    assert report.onsets["Apathy"] == 2
+
+
+def test_with_visits_a_sign_began_after_the_person_was_last_seen(pack, tmp_path):
+    path, mapping = with_notes("duckdb", tmp_path), read_code_mapping(None, pack, cohort="m")
+
+    def onsets(**options):
+        tally = Tally(today=TODAY)
+        people = trajectories(omop.read(path, mapping, tally, **options), tally, mapping.look_up(CATALOG))
+        return {(p.id, o.cui): (o.after, o.age) for p in people for o in p.onsets}
+
+    key = ("p0000000", "C0002395")
+    assert onsets()[key] == (80.0, 80.0)  # the day is known
+    assert onsets(visits=True)[key] == (79.001, 80.0)  # between two visits
+    with pytest.raises(SourceError, match="no table visit_occurrence"):
+        list(omop.read(written("sqlite", tmp_path), mapping, Tally(), visits=True))
