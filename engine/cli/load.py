@@ -40,7 +40,8 @@ def command(format: str, path: str | None, graph: str | None, mapping: str | Non
 
     omop: a DuckDB or SQLite file, a folder of Parquet or CSV, or postgresql://...; fhir: R4 Bundles, NDJSON or a folder of
     them, also gzipped; meds: a data set's folder; phenopacket, profile: JSON or JSON lines; table: CSV, Parquet or Excel, with
-    --mapping; notes: CSV, Parquet or JSON lines of person_id, date, text and birth. Codes become concepts through --catalog and the mapping file, words through the strings of --catalog and the pack's phrases.
+    --mapping; notes: CSV, Parquet or JSON lines of person_id, date, text and birth. Codes become concepts
+    through --catalog and the mapping file, words through the strings of --catalog and the pack's phrases.
     """
     from datetime import UTC, datetime
 
