@@ -17,7 +17,7 @@ from ontology.context_passes import ContextPass
 from ontology.context_rules import CLOSE, CONCEPT, NUMBER, OPEN, PARTS, UNKNOWN, YEAR, join, read_rules
 from ontology.context_sentences import sentences
 from ontology.mention import Assertion, Informant, Timex
-from ontology.qualifiers import Qualifiers, is_severity, read_qualifiers
+from ontology.qualifiers import is_severity, read_qualifiers
 from ontology.sections import Section, read_sections
 
 if TYPE_CHECKING:
@@ -79,8 +79,11 @@ class Context:
         )
 
     def other_sense(self, text: str, start: int, end: int) -> bool:
-        """Whether the word from `start` to `end` means no concept here: "in the fall" is a season."""
-        homograph = self._rules.homographs.get(text[start:end].lower())
+        """Whether the word from `start` to `end` means no concept here: "in the fall" is a season, "severe" a degree."""
+        word = text[start:end].lower()
+        if word in self._rules.modifiers or is_severity(word):
+            return True
+        homograph = self._rules.homographs.get(word)
         if homograph is None:
             return False
         before = text[max(0, start - _NEAR) : start]
@@ -106,10 +109,7 @@ class Context:
         for start, sentence, section, here in _placed(text, spans):
             judged = self._judged(text, start, sentence, section, here)
             kind = section.kind if section else ""
-            qualified = iter(read_qualifiers(sentence, [one for one in here if not is_severity(sentence[slice(*one)])]))
-            nothing = Qualifiers()
-            for (assertion, informant), (first, last) in zip(judged, here, strict=True):
-                more = nothing if is_severity(sentence[first:last]) else next(qualified)
+            for (assertion, informant), more in zip(judged, read_qualifiers(sentence, here), strict=True):
                 found.append(Said(assertion, informant, more.severity, more.severity_text, more.times, kind))
         return found
 

@@ -75,17 +75,28 @@ class Pronouns:
         near = before + sentence[:at]
         named = [match["word"] for match in self.persons.finditer(near)]
         if not sex:
-            return next((self.informants[one] for one in reversed(named) if one in self.many), Informant.PATIENT)
+            return self._together(named)
         patient = self._sex(head, before + sentence)
+        if not patient and _PRONOUN[_OTHER[sex]].search(sentence, at) and sex in map(self.sexes.get, named):
+            patient = _OTHER[sex]  # "He says that she ...", after "Call from son."
         if patient == sex:
             return Informant.PATIENT
-        if not patient:  # the one who spoke last
+        if not patient:  # the one who spoke last, or was spoken with
             begin = max((match.end() for match in _LAST.finditer(before.rstrip(" .!?\n"))), default=0)
+            asked = list(self.interview.finditer(before))
+            begin = min([begin, *(match.start() for match in asked[-1:])])
             named = [match["word"] for match in self.persons.finditer(near, begin)]
         fitting = [one for one in named if self.sexes.get(one) == sex]
         if not fitting and patient:
             fitting = [one for one in named if one not in self.sexes and one not in self.many]
         return self.informants[fitting[-1]] if fitting else Informant.PATIENT
+
+    def _together(self, named: Sequence[str]) -> Informant:
+        """Who "they" are: those last named by a word for several, or the family where two relatives are named."""
+        many = next((self.informants[one] for one in reversed(named) if one in self.many), None)
+        if many is None and len({self.informants[one] for one in named}) > 1:
+            return Informant.FAMILY
+        return many or Informant.PATIENT
 
     def _interviewed(self, before: str) -> Informant:
         """Who is named in the sentence before, where it is about an interview ("Spoke with his wife. Reports apathy.")."""

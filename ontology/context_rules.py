@@ -77,7 +77,8 @@ class Homograph:
 class Rules:
     """The content of `context_rules.toml`: the simplified form of each known word ("" where it is dropped), the informant
     that a word for a person stands for, words written apart that count as one, every cue spelt out, what a token counts as
-    in one part ("every relative alike"), the tokens that end a gap, words with another meaning, marks and pronouns.
+    in one part ("every relative alike"), the tokens that end a gap, words with another meaning or none by themselves,
+    marks and pronouns.
     """
 
     words: Mapping[str, str]
@@ -87,6 +88,7 @@ class Rules:
     folded: Mapping[str, Mapping[str, str]]
     gap_ends: frozenset[str]
     homographs: Mapping[str, Homograph]
+    modifiers: frozenset[str]
     marks: Marks
     pronouns: Pronouns
 
@@ -125,6 +127,7 @@ def read_rules() -> Rules:
         folded=folded,
         gap_ends=frozenset(_grouped(raw["gap_ends"], raw["groups"]).translate(str.maketrans("(|)", "   ")).split()),
         homographs=_read_homographs(raw),
+        modifiers=frozenset(raw["modifiers"].split()),
         marks=Marks.of(raw["marks"]),
         pronouns=Pronouns.of(raw["pronouns"], raw["persons"]),
     )
@@ -139,7 +142,7 @@ def _read_homographs(raw: Mapping[str, Any]) -> dict[str, Homograph]:
                 (re.compile(rf"(?:^|\W){before}\Z"), re.compile(rf"{after}\b" if after else ""))
                 for before, after in around
             ),
-            re.compile(rf"\b{one['unless']}\b"),
+            re.compile(rf"\b{one.get('unless', '(?!)')}\b"),
         )
     return found
 

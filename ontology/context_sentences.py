@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["sentences"]
 
 _END = re.compile(
-    r"[.!?](?:[\"')\]]*)\s+(?=[\"'(\[]*[A-Z0-9•])|\n\s*(?:\n|(?=[A-Z0-9•*+☐-☒-]|\[[ xX✓]?\]|\([ xX+-]\)))"
+    r"[.!?](?:[\"')\]]*)\s+(?=[\"'(\[]*[A-Z0-9•])|\n\s*(?:\n|(?=[A-Z0-9•*+☐-☒-]|\[[ xX✓]?\]|\([ xX+-]\)|[\w /-]{1,30}:\s))"
 )
 _ABBREVIATED = re.compile(
     r"(?:\b(?:[A-Za-z]|[Dd]r|[Mm]rs?|[Mm]s|[Pp]t|[Vv]s|e\.g|i\.e|approx|y\.o|[Hh]x|[Pp]rof|[Ss]t))\.$"

@@ -308,7 +308,7 @@ def _unit(name: str, number: float) -> str:
 
 
 def is_severity(words: str) -> bool:
-    """Whether a concept is no more than a degree: HPO has "Severe" as one, and in "severe apathy" it is the other's.
+    """Whether words are no more than a degree (HPO has "Severe" as a term; in a text it is another concept's severity).
 
     >>> is_severity("Severe"), is_severity("severe apathy")
     (True, False)

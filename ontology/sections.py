@@ -71,7 +71,7 @@ def read_sections(text: str) -> Iterator[Section]:
             person = match["person"] or match["source"] or match["form"] or match["whose"]
             yield from _sections(text, start, match.start(), current, line=line)
             current = effects[" ".join(named.lower().split())]
-            line = bool(match["form"] or match["whose"])
+            line = bool(match["form"] or match["whose"]) and match[0].endswith(":")
             if person:
                 current = _told(current, person)
             yield Section(match.start(), match.end(), "")
@@ -117,9 +117,9 @@ def _read() -> tuple[re.Pattern[str], dict[str, _Effect]]:
     told = rf"(?:[ \t]{{0,4}}(?:\(|from[ \t]|by[ \t]|per[ \t]|with[ \t])(?:(?:his|her|the|patient's)[ \t])?(?P<person>{people})\)?)?"
     given = "|".join(one.replace(" ", r"[ \t]+") for one in raw["source"]["headings"].split("|"))
     source = rf"(?:{given})[ \t]*:?[ \t]*(?:(?:his|her|the|patient's)[ \t]+)?(?P<source>{people})[ \t]*(?=[.;\n])"
-    by = rf"(?:{raw['source']['filled']})[ \t]+by[ \t]+(?:(?:his|her|the|patient's)[ \t]+)?(?P<form>{people})\)?"
+    by = rf"(?:(?:{raw['source']['filled']})[ \t]+by|informant:?)[ \t]+(?:(?:his|her|the|patient's)[ \t]+)?(?P<form>{people})\)?"
     whose = rf"(?:(?:his|her|the)[ \t]+)?(?P<whose>{people})(?:'s)?[ \t]+(?:{raw['source']['forms']})"
-    form = rf"(?:(?:[\w/-]+[ \t]+){{0,4}}\(?{by}|{whose})[ \t]*:"
+    form = rf"(?:(?:[\w/-]+[ \t]+){{0,4}}\(?{by}[ \t]*(?::|(?=\n))|{whose}[ \t]*:)"
     colon = rf"(?P<colon>{any_of})\**{told}[ \t]{{0,4}}\**:\**(?=[\s\w?*-]|$)"
     pattern = rf"{begins}(?:{source}|{form}|{colon}|(?P<alone>{any_of})\**[ \t]*(?=\n))"
     return re.compile(pattern, re.IGNORECASE), effects

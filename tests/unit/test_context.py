@@ -149,6 +149,11 @@ def test_classes_of_cues_reach_what_they_should(
         ("Source: daughter.\nHPI: She reports apathy.", "patient"),
         ("Wife (main carer), who sleeps elsewhere, has noticed apathy.", "wife"),
         ("Informant (son): apathy.", "son"),
+        ("Call from son. He said it is quiet. He reports that she has apathy.", "son"),
+        ("Seen with her daughter and son. They report apathy.", "family"),
+        ("AD8 completed by daughter: falls - no. apathy - yes.", "daughter"),
+        ("AD8 completed by daughter: falls - yes.\nToday apathy.", "clinician"),
+        ("NPI-Q (informant: husband)\nFalls: no\napathy: yes", "husband"),
     ],
 )
 def test_she_is_the_person_that_the_text_makes_her(context: Context, text: str, informant: str) -> None:
@@ -219,6 +224,23 @@ def test_a_season_is_no_fall(context: Context, text: str, other: bool) -> None:
     assert context.other_sense(text, start, start + len("fall")) is other
 
 
+@pytest.mark.parametrize(
+    ("text", "word", "other"),
+    [
+        ("She left the stove on.", "left", True),
+        ("Weakness of the left arm.", "left", False),
+        ("A right-handed man.", "right", True),
+        ("Pain in the right hip.", "right", False),
+        ("Severe apathy.", "Severe", True),
+        ("Mother had dementia, onset 74.", "onset", True),
+        ("Progressive apathy.", "apathy", False),
+    ],
+)
+def test_what_only_says_more_of_a_sign_is_none(context: Context, text: str, word: str, other: bool) -> None:
+    start = text.index(word)
+    assert context.other_sense(text, start, start + len(word)) is other
+
+
 def test_a_cue_far_away_in_an_endless_sentence_says_nothing(context: Context) -> None:
     text = "Wife denies apathy " + "and so on " * 5_000 + "wandering " + "x " * 5_000
     assert judge(context, text, "apathy", "wandering") == [("absent", "wife"), ("present", "clinician")]
@@ -266,6 +288,7 @@ def test_every_rule_names_what_is_known() -> None:
         ("Wandering? No. Lost? Yes.", 2),
         ("Ward No. 5 called.", 1),
         ("[ ] one\n[x] two", 2),
+        ("falls: no\nsleep apnea: yes", 2),
     ],
 )
 def test_sentences_cover_the_text(text: str, count: int) -> None:
