@@ -90,7 +90,7 @@ def table_tables(weights: np.ndarray):
         np.zeros((64, 0), bool),
     )
     none = np.zeros(0, np.int64)
-    return rows, table_of_weights(rows, np.zeros((K + 1, K + 1), bool), (none, 0), (1, 200.0, 40.0), K, K, 1e8, pool)
+    return rows, table_of_weights(rows, np.zeros((K + 1, K + 1), bool), (none, 0), (1, 200.0, 40.0, 1), K, K, 1e8, pool)
 
 
 def best(function, repeats: int = 4) -> float:

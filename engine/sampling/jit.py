@@ -13,7 +13,7 @@ import numba
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["compiled", "inlined"]
+__all__ = ["compiled", "inlined", "loop"]
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
@@ -24,6 +24,17 @@ def compiled(function: _F) -> _F:
         return numba.njit(cache=True, error_model="numpy", nogil=True)(function)  # type: ignore[no-any-return]
     except RuntimeError:  # no folder that can hold the cache
         return numba.njit(error_model="numpy", nogil=True)(function)  # type: ignore[no-any-return]
+
+
+def loop(function: _F) -> _F:
+    """A function that makes no array, compiled without counting references: atomic counts took a third of the exact loop's time.
+
+    The caller holds the arrays. An allocation in it is an error when it is compiled.
+    """
+    try:
+        return numba.njit(cache=True, error_model="numpy", nogil=True, _nrt=False)(function)  # type: ignore[no-any-return]
+    except RuntimeError:  # no folder that can hold the cache
+        return numba.njit(error_model="numpy", nogil=True, _nrt=False)(function)  # type: ignore[no-any-return]
 
 
 def inlined(function: _F) -> _F:

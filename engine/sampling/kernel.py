@@ -1,7 +1,7 @@
 """The exact loop: persons, then competing hazards with all rates updated at each onset, one random stream a trajectory.
 
 The next event is drawn from the sum of all rates (Gillespie's direct method). An onset multiplies the rates it acts on,
-and the sum is then taken anew in lanes, so that nothing drifts. Ages act by whole years: the sum is taken anew at each
+and the sums of the blocks they lie in are then taken anew, so that nothing drifts. Ages act by whole years: the sum is taken anew at each
 birthday where they act at all. The diagnosis is drawn with the person; an earlier onset that acts on it moves it by the change
 of time that its hazard ratio is.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from engine.sampling.jit import compiled, inlined
+from engine.sampling.jit import compiled, inlined, loop
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -31,7 +31,7 @@ class Work(NamedTuple):
     rate: Floats  # what the rate is once its needs are met
     live: Floats  # the rate now
     weighted: Floats  # the rate at this age
-    lane: Floats
+    sums: Floats
     needs: Ints
     begun: Flags
     value: Ints
@@ -47,7 +47,7 @@ def workspace(who: Any, rates: Any) -> Any:
         np.zeros(size),
         np.zeros(size),
         np.zeros(size),
-        np.zeros(8),
+        np.zeros((2, size >> 3)),
         np.zeros(size, np.int64),
         np.zeros(size, np.bool_),
         np.zeros(who.axis_start.shape[0] - 1, np.int64),
@@ -75,59 +75,65 @@ def uniform(state: Any) -> Any:
 
 
 @inlined
-def total(live: Any, lane: Any) -> Any:
-    """The sum of the rates; `lane` keeps the sum of each lane."""
-    a = b = c = d = e = f = g = h = 0.0
-    for r in range(live.shape[0] >> 3):
-        q = r * 8
-        a += live[q]
-        b += live[q + 1]
-        c += live[q + 2]
-        d += live[q + 3]
-        e += live[q + 4]
-        f += live[q + 5]
-        g += live[q + 6]
-        h += live[q + 7]
-    lane[0], lane[1], lane[2], lane[3], lane[4], lane[5], lane[6], lane[7] = a, b, c, d, e, f, g, h
-    return ((a + b) + (c + d)) + ((e + f) + (g + h))
+def block(live: Any, first: int) -> Any:
+    """The sum of a block of eight rates, as a tree: four additions deep instead of eight."""
+    low = (live[first] + live[first + 1]) + (live[first + 2] + live[first + 3])
+    return low + ((live[first + 4] + live[first + 5]) + (live[first + 6] + live[first + 7]))
 
 
 @inlined
-def total_by(live: Any, factor: Any, row: int, weighted: Any, lane: Any) -> Any:
-    """The sum of the rates times `factor[row]`; `weighted` and `lane` keep the products and the sum of each lane."""
-    a = b = c = d = e = f = g = h = 0.0
-    for r in range(live.shape[0] >> 3):
-        q = r * 8
-        for k in range(8):
-            weighted[q + k] = live[q + k] * factor[row, q + k]
-        a += weighted[q]
-        b += weighted[q + 1]
-        c += weighted[q + 2]
-        d += weighted[q + 3]
-        e += weighted[q + 4]
-        f += weighted[q + 5]
-        g += weighted[q + 6]
-        h += weighted[q + 7]
-    lane[0], lane[1], lane[2], lane[3], lane[4], lane[5], lane[6], lane[7] = a, b, c, d, e, f, g, h
-    return ((a + b) + (c + d)) + ((e + f) + (g + h))
+def blocks(live: Any, sums: Any) -> None:
+    """The sum of each block."""
+    for r in range(sums.shape[1]):
+        sums[0, r] = block(live, r * 8)
 
 
 @inlined
-def pick(live: Any, lane: Any, u: float) -> int:
+def total(live: Any, sums: Any) -> Any:
+    """The sum of the rates; `sums` keeps the sum of each block, and of all blocks up to it."""
+    summed = 0.0
+    for r in range(sums.shape[1]):
+        own = block(live, r * 8)
+        summed += own
+        sums[0, r], sums[1, r] = own, summed
+    return summed
+
+
+@inlined
+def total_again(sums: Any) -> Any:
+    """The sum of the rates from the sums of their blocks."""
+    summed = 0.0
+    for r in range(sums.shape[1]):
+        summed += sums[0, r]
+        sums[1, r] = summed
+    return summed
+
+
+@inlined
+def total_by(live: Any, factor: Any, row: int, weighted: Any, sums: Any) -> Any:
+    """The sum of the rates times `factor[row]`; `weighted` keeps the products, `sums` as in `total`."""
+    for j in range(live.shape[0]):
+        weighted[j] = live[j] * factor[row, j]
+    return total(weighted, sums)
+
+
+@inlined
+def pick(live: Any, sums: Any, u: float) -> Any:
     """The event at `u`, between 0 and the sum of the rates; -1 where no rate is above zero. Counts instead of branching."""
-    i, below, sum_of = 0, 0.0, 0.0
-    for k in range(7):
-        sum_of += lane[k]
-        past = u >= sum_of
-        i += past
-        below = sum_of if past else below
-    u -= below
-    row, rows, sum_of = 0, live.shape[0] >> 3, 0.0
-    for r in range(rows):
-        sum_of += live[r * 8 + i]
-        row += u >= sum_of
-    event = row * 8 + i
-    if row >= rows or not live[event] > 0.0:  # rounding led past the last or into an empty lane
+    r = 0
+    for k in range(sums.shape[1] - 1):
+        r += u >= sums[1, k]
+    if r > 0:
+        u -= sums[1, r - 1]
+    q = r * 8
+    two, four = live[q] + live[q + 1], live[q + 2] + live[q + 3]
+    four += two
+    six = four + (live[q + 4] + live[q + 5])
+    event = (
+        q + (u >= live[q]) + (u >= two) + (u >= two + live[q + 2]) + (u >= four) + (u >= four + live[q + 4])
+        + (u >= six) + (u >= six + live[q + 6])
+    )  # fmt: skip
+    if not live[event] > 0.0:  # rounding led into an event that cannot begin
         event = -1
         for j in range(live.shape[0]):
             if live[j] > 0.0:
@@ -315,10 +321,9 @@ def begin(
             live[j] *= many[event, j]
 
 
-@compiled
-def _run(key: Any, first: int, count: int, max_tries: int, who: Any, rates: Any, wanted: Any, out: Any) -> Any:
-    w = workspace(who, rates)
-    rate, live, weighted, lane, needs, begun = w.rate, w.live, w.weighted, w.lane, w.needs, w.begun
+@loop
+def _run(key: Any, first: int, count: int, max_tries: int, who: Any, rates: Any, wanted: Any, out: Any, w: Any) -> Any:
+    rate, live, weighted, sums, needs, begun = w.rate, w.live, w.weighted, w.sums, w.needs, w.begun
     schedule, scheduled = w.schedule, rates.scheduled
     unlock_start, unlock_event, acts = rates.unlock_start, rates.unlock_event, rates.acts
     few_start, few_event, few_factor, many = rates.few_start, rates.few_event, rates.few_factor, rates.many
@@ -351,6 +356,7 @@ def _run(key: Any, first: int, count: int, max_tries: int, who: Any, rates: Any,
             staged = stage < 0
             died, good = False, True
             sum_now, sum_live, stale, piece, left = 0.0, 0.0, True, -1, 0.0
+            blocks(live, sums)
             while True:
                 if due < planned and schedule[due] <= age:
                     event = scheduled[due]
@@ -366,15 +372,15 @@ def _run(key: Any, first: int, count: int, max_tries: int, who: Any, rates: Any,
                         if stale or now != piece:
                             piece = now
                             if ages > 1:
-                                sum_live = total_by(live, age_factor, piece, weighted, lane)
+                                sum_live = total_by(live, age_factor, piece, weighted, sums)
                                 sum_now = sum_live
                             else:
-                                sum_live = total(live, lane) if stale else sum_live
+                                sum_live = total_again(sums) if stale else sum_live
                                 sum_now = sum_live * age_factor[piece, 0]
                             stale = False
                     elif stale:
                         stale = False
-                        sum_live = total(live, lane)
+                        sum_live = total_again(sums)
                         sum_now = sum_live
                     if left <= 0.0:
                         state, u = uniform(state)
@@ -388,7 +394,7 @@ def _run(key: Any, first: int, count: int, max_tries: int, who: Any, rates: Any,
                         continue
                     left = 0.0
                     state, u = uniform(state)
-                    event = pick(weighted if ages > 1 else live, lane, u * sum_live)
+                    event = pick(weighted if ages > 1 else live, sums, u * sum_live)
                     age = later if later > age else age * (1.0 + 3e-16)
                 out_event[position] = event
                 out_age[position] = age
@@ -420,6 +426,18 @@ def _run(key: Any, first: int, count: int, max_tries: int, who: Any, rates: Any,
                     many,
                 )
                 stale = True
+                if ages < 2:
+                    if acts[event] > 1:
+                        blocks(live, sums)
+                    else:
+                        sums[0, event >> 3] = block(live, (event >> 3) * 8)
+                        for c in range(unlock_start[event], unlock_start[event + 1]):
+                            r = unlock_event[c] >> 3
+                            sums[0, r] = block(live, r * 8)
+                        if acts[event] > 0:
+                            for c in range(few_start[event], few_start[event + 1]):
+                                r = few_event[c] >> 3
+                                sums[0, r] = block(live, r * 8)
                 if moves and diagnosis_factor[event] != 1.0 and due <= before:
                     since = age if before == 0 else max(age, schedule[before - 1])
                     when = moved(who, row, log_ratio, since, schedule[before], diagnosis_factor[event])
@@ -455,5 +473,5 @@ def run(
 
     Person i depends on `key`, i and the tables alone. Stops at the first person for whom `max_tries` draws failed.
     """
-    made, state = _run(key, first, count, max_tries, who, rates, wanted, out)
+    made, state = _run(key, first, count, max_tries, who, rates, wanted, out, workspace(who, rates))
     return int(made), state == DONE

@@ -229,7 +229,7 @@ def _particles(
     event_of, age_of = np.empty((n, size), np.int32), np.empty((n, size))
     stream, over = np.empty(n, np.uint64), np.zeros(n, np.bool_)
     died, ancestor, picked, log_weight = np.zeros(n, np.bool_), np.arange(n), np.empty(n, np.int64), np.empty(n)
-    tilt, ratio, lane = np.empty(size), np.ones(size), np.zeros(8)
+    tilt, ratio, sums = np.empty(size), np.ones(size), np.zeros((2, size >> 3))
     base = mix(key[1] + np.uint64(index)) + np.uint64(0x632BE59BD9B4E019)
     for i in range(n):
         state = mix(key[0] + base + mix(np.uint64(i)))
@@ -256,7 +256,7 @@ def _particles(
         for i in range(n):
             _advance(
                 i, checkpoint, who, rates, wanted, twist, rate, live, needs, begun, schedule, numbers, counts, event_of, age_of,
-                stream, over, died, tilt, ratio, lane, before,
+                stream, over, died, tilt, ratio, sums, before,
             )  # fmt: skip
             log_weight[i] = numbers[i, 3] + numbers[i, 4]
             running += not over[i]
@@ -318,7 +318,7 @@ def _particles(
 def _advance(
     i: int, checkpoint: int, who: Any, rates: Any, wanted: Any, twist: Any, rate_of: Any, live_of: Any, needs_of: Any,
     begun_of: Any, schedule_of: Any, numbers: Any, counts: Any, event_of: Any, age_of: Any, stream: Any, over: Any, died: Any,
-    tilt: Any, ratio: Any, lane: Any, before: int,
+    tilt: Any, ratio: Any, sums: Any, before: int,
 ) -> None:  # fmt: skip
     """One particle to so many years after its entry; leaves its log weight and log h."""
     rate, live, needs, begun, schedule = rate_of[i], live_of[i], needs_of[i], begun_of[i], schedule_of[i]
@@ -355,7 +355,7 @@ def _advance(
             if not now > 0.0:
                 good = False
                 break
-            summed, plain = total(tilt, lane), 0.0
+            summed, plain = total(tilt, sums), 0.0
             for j in range(live.shape[0]):
                 plain += aged[j]
             numbers_now, u = uniform(numbers_now)
@@ -369,7 +369,7 @@ def _advance(
             log_weight += (summed - plain) * wait
             age += wait
             numbers_now, u = uniform(numbers_now)
-            event = pick(tilt, lane, u * summed)
+            event = pick(tilt, sums, u * summed)
             log_weight -= math.log(tilt[event] / aged[event])
         event_of[i, length], age_of[i, length] = event, age
         length += 1

@@ -48,11 +48,11 @@ MAX_TRIES = 100_000
 """Draws for one trajectory before its criteria are held to be too rare for rejection."""
 
 MODES = ("exact", "table")
-"""exact: all rates follow the whole history. table: weights by stratum, age band and last event; fast, approximate."""
+"""exact: all rates follow the whole history. table: weights by stratum, age band, stage and last event; fast, approximate."""
 
 _CHUNK = 256
 _KEPT = 64  # samplers kept with a model
-_BLOCK = 8192
+_BLOCK = 16384
 _TABLE_SEED = 7130
 
 
@@ -268,9 +268,8 @@ def sample_arrays(
     def part(first: int) -> tuple[Any, ...]:
         count, own = min(_BLOCK, n - first), SampleReport()
         p = sampler.paths(key, first, count, own, max_tries)
-        used = p.start[count]
-        owner = first + np.repeat(np.arange(count), np.diff(p.start))
-        return own, owner, p.event[:used].copy(), p.age[:used].copy(), *_per_person(p)
+        used = p.start[count]  # a view: what was not written of a block takes no memory
+        return own, np.diff(p.start), p.event[:used], p.age[:used], *_per_person(p)
 
     firsts = range(0, n, _BLOCK)
     if workers > 1 and len(firsts) > 1:
@@ -284,9 +283,10 @@ def sample_arrays(
         report.tried, report.accepted = report.tried + own.tried, report.accepted + own.accepted
     if not parts:
         p = Paths.empty(0, 0, len(axes_of(model.pack)), len(model.pack.risk_factors))
-        parts.append((report, np.zeros(0, np.int64), p.event, p.age, *_per_person(p)))
+        parts.append((report, np.zeros(0, np.int64), p.event[:0], p.age[:0], *_per_person(p)))
     columns: list[Any] = [np.concatenate([part[i] for part in parts]) for i in range(1, 10)]
-    person, event, age, entry, diagnosis, left, died, values, exposed = columns
+    events_of, event, age, entry, diagnosis, left, died, values, exposed = columns
+    person = np.repeat(np.arange(n), events_of)
     return Columns(model.events, person, event, age, entry, diagnosis, left, died, values, exposed, report)
 
 

@@ -11,15 +11,15 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-__all__ = ["LANES", "Flags", "Floats", "Ints", "Paths", "Persons", "Rates", "Wanted", "padded"]
+__all__ = ["BLOCK", "Flags", "Floats", "Ints", "Paths", "Persons", "Rates", "Wanted", "padded"]
 
-LANES = 8
-"""Rates are summed in so many lanes (one vector register); event j lies in lane j % LANES."""
+BLOCK = 8
+"""Rates are summed in blocks of so many (one vector register): an onset changes the sums of few blocks."""
 
 
 def padded(size: int) -> int:
-    """The size rounded up to full lanes."""
-    return -(-size // LANES) * LANES
+    """The size rounded up to full blocks."""
+    return -(-size // BLOCK) * BLOCK
 
 
 class Persons(NamedTuple):
@@ -49,7 +49,7 @@ class Persons(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """The progression model as multipliers; events are indices, padded to full lanes with events that never happen."""
+    """The progression model as multipliers; events are indices, padded to full blocks with events that never happen."""
 
     base: Floats
     axis_factor: Floats  # (flat axis values, events)
@@ -107,7 +107,7 @@ class Paths(NamedTuple):
     @classmethod
     def empty(cls, persons: int, events: int, axes: int, risks: int) -> Paths:
         """Room for so many persons with so many events each."""
-        room = persons * events
+        room = persons * events + 1  # the table loop writes what it may then refuse
         return cls(
             np.zeros(persons + 1, np.int64),
             np.empty(room, np.int32),

@@ -32,7 +32,7 @@ def first_order(size: int, seed: int):
         np.zeros((8, 0), np.int8),
         np.zeros((8, 0), bool),
     )
-    table = table_of_weights(rows, needs, (np.zeros(0, np.int64), 0), (1, 500.0, 40.0), size, size, 1e8, pool)
+    table = table_of_weights(rows, needs, (np.zeros(0, np.int64), 0), (1, 500.0, 40.0, 1), size, size, 1e8, pool)
     return rows, table
 
 
