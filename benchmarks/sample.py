@@ -70,7 +70,7 @@ def exact_tables(base: np.ndarray, ratios: np.ndarray) -> tuple[Persons, Rates, 
         np.zeros(room, np.int64), np.zeros(room + 1, np.int64), none, np.zeros(room), NO, none, n, K, K, 110.0,
     )  # fmt: skip
     who = Persons(
-        np.zeros(1, np.int64), np.zeros(0), np.zeros(0), -1, np.zeros((1, 0)), np.zeros(0), np.zeros((0, 4), np.int64), -1,
+        np.zeros(1, np.int64), np.zeros(0), np.zeros(0), -1, np.zeros((1, 0)), np.zeros((1, 0)), np.zeros((0, 4), np.int64), -1,
         np.array([40.0, 40.0001]), np.array([[0.0, 1.0]]), np.zeros((1, 4), np.int64), np.ones((1, 2)), -50.0, 0.1, 40.0,
         np.zeros(0), np.zeros((1, 2, 2)), 0.0, 1.0, -1e9, 1e9,
     )  # fmt: skip

@@ -232,6 +232,7 @@ def _modifiers(pack: Pack) -> Iterator[Edge]:
             "ratio": m.ratio,
             "log_ratio": log_ratio,
             "se": se,
+            "given": m.given or None,
             "source": m.source,
             "second_hand": second_hand.get(m.source, False),
         }

@@ -182,6 +182,7 @@ EDGES: dict[EdgeType, Shape] = {
             "ratio": "float",
             "log_ratio": "float",
             "se": "float",
+            "given": "str",
             "source": "str",
             "second_hand": "bool",
         },

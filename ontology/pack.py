@@ -190,7 +190,8 @@ class Exposure:
 @dataclass(frozen=True, slots=True)
 class Modifier:
     """A published ratio. `exposure`: `sex:female`, `race:black`, `risk:diabetes` or a CUI. `outcome`: a CUI, `stage:ID`
-    or `death`. `measure`: HR, RR or OR (converted at `baseline_risk`). Without an interval `se_log` is declared.
+    or `death`. `measure`: HR, RR or OR (converted at `baseline_risk`). Without an interval `se_log` is declared. `given`: the
+    demographic id that the ratio of a risk factor for the diagnosis was published for, where it differs between groups.
     """
 
     id: str
@@ -204,6 +205,7 @@ class Modifier:
     se_log: float | None = None
     baseline_risk: float | None = None
     note: str = ""
+    given: str = ""
 
 
 @dataclass(frozen=True, slots=True)

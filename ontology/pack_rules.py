@@ -153,12 +153,18 @@ def _numbers(folder: Folder) -> None:
 
 
 def _uncertainties(folder: Folder) -> None:
+    shares = {(row.value.risk_factor, row.value.given) for row in folder.rows["exposures"]}
     for row in folder.rows["modifiers"]:
         m = row.value
         if m.se_log is None and (m.low is None or m.high is None or m.low <= 0):
             folder.error("no-uncertainty", f"{m.id} has no interval", row.where, "give low and high, or declare se_log")
         if m.measure == "OR" and m.baseline_risk is None:
             folder.error("no-baseline", f"{m.id} is an odds ratio", row.where, "give the baseline_risk to convert it")
+        if m.given and (m.exposure.removeprefix("risk:"), m.given) not in shares:
+            text = f"{m.id} holds given {m.given}, for which {m.exposure} has no share"
+            folder.error(
+                "given-without-share", text, row.where, "only ratios of risk factors hold by group; add its exposure"
+            )
 
 
 def _intervals(folder: Folder) -> None:
@@ -220,7 +226,8 @@ def _references(folder: Folder) -> None:
         _refer(folder, values, concepts, "concept")
     _refer(folder, [pair for pair in _column(folder, COURSE, "stage") if pair[1]], stages, "stage")
     _refer(folder, _column(folder, "exposures", "risk_factor"), risks, "risk factor")
-    _refer(folder, [pair for pair in _column(folder, "exposures", "given") if pair[1]], demographics, "demographic")
+    for table in ("exposures", "modifiers"):
+        _refer(folder, [pair for pair in _column(folder, table, "given") if pair[1]], demographics, "demographic")
     events = concepts | {f"stage:{stage}" for stage in stages}
     nodes = events | demographics | {f"risk:{risk}" for risk in risks}
     for table, name, known, extra in (
@@ -233,7 +240,10 @@ def _references(folder: Folder) -> None:
         for where, value in _column(folder, table, name):
             if value not in extra:
                 _refer(folder, [(where, value)], known, _what(value))
-    axes = {"risk": risks, "stage": stages}
+    _groups(folder, {"risk": risks, "stage": stages})
+
+
+def _groups(folder: Folder, axes: dict[str, set[str]]) -> None:
     for row in folder.rows["demographics"]:
         axes.setdefault(row.value.axis, set()).add(row.value.value)
     for where, group in _column(folder, "facts", "group"):

@@ -163,7 +163,7 @@ def _plain(rates: Rates, who: Persons, wanted: Wanted, count: int, key: npt.NDAr
     """Draws that meet nothing but the persona and the window."""
     none = np.zeros_like(wanted.include)
     free = Wanted(none, 0, none, -1, -1, 0, rates.size, wanted.window)
-    out = Paths.empty(count, rates.size, len(who.axis_start) - 1, len(who.risk_log))
+    out = Paths.empty(count, rates.size, len(who.axis_start) - 1, who.risk_log.shape[1])
     open_ages = who._replace(low=-1e9, high=1e9)
     run(_PILOT_KEY if key is None else key, 0, count, 1, open_ages, rates, free, out)
     return out
@@ -191,7 +191,7 @@ def _meets(paths: Paths, rates: Rates, who: Persons, wanted: Wanted) -> Flags:
 
 
 def _pilot(who: Persons, rates: Rates, wanted: Wanted, twist: Twist, size: int) -> Probability:
-    out = Paths.empty(1, rates.size, len(who.axis_start) - 1, len(who.risk_log))
+    out = Paths.empty(1, rates.size, len(who.axis_start) - 1, who.risk_log.shape[1])
     figures = [run_particles(_PILOT_KEY, r, size, who, rates, wanted, twist, out, 0, 0)[0] for r in range(_RUNS)]
     z = np.exp([f.log_probability for f in figures])
     mean = float(z.mean())
@@ -271,7 +271,7 @@ def _classes(who: Persons, rates: Rates, grid: Lattice) -> tuple[Ints, list[Floa
             stratum[part] = strata * np.arange(len(part))
             strata *= len(part)
             axes.append(part)
-    share = who.exposure.mean(0) if len(who.risk_log) else np.zeros(0)
+    share = who.exposure.mean(0) if who.risk_log.size else np.zeros(0)
     common = rates.base * np.exp(share @ np.log(rates.risk_factor)) if len(share) else rates.base
     personals: list[Floats] = [common] * strata
     for values in product(*axes):

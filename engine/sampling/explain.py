@@ -39,6 +39,7 @@ def contributions(model: ProgressionModel, trajectory: Trajectory, step: int) ->
         *(f"{axis}:{value}" for axis, value in persona.traits.items()),
         *(f"risk:{r}" for r in persona.risk_factors),
     ]
+    active += [f"risk:{r}*{axis}:{value}" for r in persona.risk_factors for axis, value in persona.traits.items()]
     factors.update(dict.fromkeys([*active, *(f"after:{event}" for event in begun)], 1.0))
     found = []
     for j, feature in enumerate(model.features):
@@ -77,6 +78,9 @@ def _in_words(model: ProgressionModel, feature: str) -> str:
     words = {"age10": "for age", "count4": "for earlier onsets"}
     if feature in words:
         return words[feature]
+    if kind == "risk" and "*" in feature:
+        risk, _, group = feature.partition("*")
+        return f"{_in_words(model, risk)}, {_in_words(model, group).removeprefix('for ')}"
     if kind != "after":
         name = next((r.name for r in model.pack.risk_factors if feature == f"risk:{r.id}"), "")
         return f"for {name or next((d.name for d in model.pack.demographics if d.id == feature), feature)}".lower()

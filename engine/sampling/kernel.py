@@ -51,7 +51,7 @@ def workspace(who: Any, rates: Any) -> Any:
         np.zeros(size, np.int64),
         np.zeros(size, np.bool_),
         np.zeros(who.axis_start.shape[0] - 1, np.int64),
-        np.zeros(who.risk_log.shape[0], np.bool_),
+        np.zeros(who.risk_log.shape[1], np.bool_),
         np.zeros(rates.scheduled.shape[0]),
     )
 
@@ -201,7 +201,7 @@ def person(state: Any, who: Any, w: Any) -> Any:
             state, u = uniform(state)
             has = u < exposure[row, k]
             exposed[k] = has
-            log_ratio += has * risk_log[k]
+            log_ratio += has * risk_log[row, k]
         row = death_row(who, w)
         state, u = uniform(state)
         low = age_guide[row, int(u * age_guide.shape[1])]

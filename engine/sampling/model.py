@@ -212,7 +212,8 @@ def _features(pack: Pack, events: tuple[str, ...]) -> tuple[str, ...]:
             traits.append(row.id)
         seen.add(row.axis)
     risks = [f"risk:{r.id}" for r in pack.risk_factors]
-    return ("intercept", "age10", "count4", *traits, *risks, *(f"after:{e}" for e in events))
+    within = dict.fromkeys(f"{m.exposure}*{m.given}" for m in pack.modifiers if m.given)
+    return ("intercept", "age10", "count4", *traits, *risks, *within, *(f"after:{e}" for e in events))
 
 
 def _steps(events: tuple[str, ...], elements: GraphElements) -> tuple[Flags, Flags]:

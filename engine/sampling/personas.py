@@ -53,7 +53,10 @@ def persons(model: ProgressionModel, criteria: Criteria) -> Persons:
     forced = _forced(pack, criteria, ties)
     given_axis, shares = _shares(pack, axes)
     ratio = {f: model.value(pack.diagnosis, f) for f in model.features if not f.startswith("after:")}
-    risk_log = np.array([ratio[f"risk:{r.id}"] for r in pack.risk_factors])
+    groups = [f"{list(axes)[given_axis]}:{v}" for v in list(axes.values())[given_axis]] if given_axis >= 0 else [""]
+    risk_log = np.array(
+        [[ratio[f"risk:{r.id}"] + ratio.get(f"risk:{r.id}*{g}", 0.0) for r in pack.risk_factors] for g in groups]
+    ).reshape(len(groups), len(pack.risk_factors))
     tilt = shares * np.exp(risk_log)
     norm = 1 - shares + tilt
     exposure, weight = tilt / norm, norm
@@ -133,7 +136,7 @@ def _moving(model: ProgressionModel) -> bool:
 
 
 def _log_grid(risk_log: npt.NDArray[np.float64], reach: float) -> npt.NDArray[np.float64]:
-    low, high = np.minimum(risk_log, 0).sum() - reach, np.maximum(risk_log, 0).sum() + reach
+    low, high = np.minimum(risk_log, 0).sum(1).min() - reach, np.maximum(risk_log, 0).sum(1).max() + reach
     grid: npt.NDArray[np.float64] = np.linspace(low, high, _RATIOS)
     return grid
 

@@ -91,7 +91,7 @@ def _diagnosis(prior: Prior) -> None:
     pack, outcome = prior.pack, prior.pack.diagnosis
     line, covariance, source = gompertz(pack)
     tau = assumed(pack, "modifier-tau", 0.0)
-    acting = [m for m in pack.modifiers if m.outcome == outcome]
+    acting = [m for m in pack.modifiers if m.outcome == outcome and not m.given]
     ratios = {m.exposure.partition(":")[2]: log_hazard_ratio(m) for m in acting if m.exposure.startswith("risk:")}
     scale, _ = joint_scale(pack, {risk: ratio for risk, (ratio, _) in ratios.items()})
     for risk, (ratio, se) in ratios.items():
@@ -102,8 +102,13 @@ def _diagnosis(prior: Prior) -> None:
         shares.setdefault(row.axis, {})[row.value] = row.share
     log_mean = 0.0
     first = references(pack)
+    within = _within(prior, tau)
     for axis, values in shares.items():
-        burden = {value: _burden(pack, f"{axis}:{value}", ratios, scale) for value in values}
+        burden = {
+            value: _burden(pack, f"{axis}:{value}", ratios, scale)
+            + _burden(pack, f"{axis}:{value}", within[axis, value], 1.0)
+            for value in values
+        }
         given = any(
             x.given.startswith(f"{axis}:") and 0 < x.share < 1 for x in pack.exposures
         )  # no tie of trait and factor
@@ -123,6 +128,36 @@ def _diagnosis(prior: Prior) -> None:
         log_mean += _burden(pack, "", ratios, scale)
     prior.set(outcome, "intercept", float(line[0]) - log_mean, source, math.hypot(math.sqrt(covariance[0, 0]), tau))
     prior.set(outcome, "age10", float(line[1]), source, math.sqrt(covariance[1, 1]))
+
+
+def _within(prior: Prior, tau: float) -> dict[tuple[str, str], dict[str, tuple[float, float | None]]]:
+    """Ratios for the diagnosis that were published by group, by (axis, value). They are not scaled to the joint figure.
+
+    The reference group's ratio is the factor's own, the others' are their distance from it; without a row for the reference
+    group it is 1 there.
+    """
+    pack = prior.pack
+    first = references(pack)
+    found: dict[tuple[str, str], dict[str, tuple[float, float | None]]] = {
+        (row.axis, row.value): {} for row in pack.demographics
+    }
+    rows = [m for m in pack.modifiers if m.outcome == pack.diagnosis and m.given]
+    main = {
+        m.exposure: log_hazard_ratio(m)
+        for m in rows
+        if first.get(m.given.partition(":")[0]) == m.given.partition(":")[2]
+    }
+    for m in rows:
+        axis, _, value = m.given.partition(":")
+        ratio, se = log_hazard_ratio(m)
+        found[axis, value][m.exposure.partition(":")[2]] = ratio, se
+        base, base_se = main.get(m.exposure, (0.0, 0.0))
+        if value == first[axis]:
+            prior.set(pack.diagnosis, m.exposure, ratio, m.source, math.hypot(se or 0.0, tau))
+        else:
+            spread = math.hypot(se or 0.0, base_se or 0.0, tau)
+            prior.set(pack.diagnosis, f"{m.exposure}*{m.given}", ratio - base, m.source, spread)
+    return found
 
 
 def _burden(pack: Pack, group: str, ratios: dict[str, tuple[float, float | None]], scale: float) -> float:

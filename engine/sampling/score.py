@@ -176,7 +176,7 @@ def _steps(model: ProgressionModel, trajectory: Trajectory, staged: bool) -> lis
 
 def _personal(model: ProgressionModel, rates: Rates, who: Persons, trajectory: Trajectory) -> tuple[Floats, float, int]:
     """The person's rates before anything began, log ratio for the diagnosis, row of background mortality."""
-    pack, personal, log_ratio, row = model.pack, rates.base.copy(), 0.0, 0
+    pack, personal, log_ratio, row, group = model.pack, rates.base.copy(), 0.0, 0, 0
     for axis, (name, values) in enumerate(axes_of(pack).items()):
         wanted = trajectory.persona.traits.get(name)
         if wanted is None:
@@ -187,11 +187,12 @@ def _personal(model: ProgressionModel, rates: Rates, who: Persons, trajectory: T
         personal = personal * rates.axis_factor[who.axis_start[axis] + place]
         log_ratio += float(who.axis_log[who.axis_start[axis] + place])
         row = place if axis == who.death_axis else row
+        group = place if axis == who.given_axis else group
     names = [r.id for r in pack.risk_factors]
     for risk in trajectory.persona.risk_factors:
         if risk in names:
             personal = personal * rates.risk_factor[names.index(risk)]
-            log_ratio += float(who.risk_log[names.index(risk)])
+            log_ratio += float(who.risk_log[group, names.index(risk)])
     return personal, log_ratio, row
 
 

@@ -169,7 +169,7 @@ def learn(key: npt.NDArray[np.uint64], who: Persons, rates: Rates, needs: Flags)
     happened, time = np.zeros((rows, size)), np.zeros((rows, size))
     entries, stratum_of = np.empty(_PERSONS), np.empty(_PERSONS, np.int64)
     values_of = np.zeros((_PERSONS, len(who.axis_start) - 1), np.int8)
-    exposed = np.zeros((_PERSONS, len(who.risk_log)), np.bool_)
+    exposed = np.zeros((_PERSONS, who.risk_log.shape[1]), np.bool_)
     schedules = np.zeros((_PERSONS, len(rates.scheduled)))
     _learn(
         key,

@@ -30,7 +30,7 @@ class Persons(NamedTuple):
     axis_log: Floats  # log hazard ratio of each value for the diagnosis
     given_axis: int  # the axis that exposures depend on, -1 for none
     exposure: Floats  # (values of that axis, risk factors), likewise tilted
-    risk_log: Floats
+    risk_log: Floats  # (values of that axis, risk factors): log hazard ratio of each for the diagnosis
     ties: Ints  # rows (axis, risk factor, value if exposed, value if not)
     death_axis: int  # the axis that background mortality depends on, -1 for none
     ages: Floats

@@ -120,7 +120,8 @@ def test_the_twelve_risk_factors_and_their_exposures_are_as_published(pack: Pack
     ratios = {row.exposure: row for row in pack.modifiers if row.source == "lee2022"}
     exposures = {(row.risk_factor, row.given): row.share for row in pack.exposures}
     published = rows(shared_data / "facts" / "dementia_risk_factors_lee2022.csv")
-    assert len(published) == len(ratios) == len(pack.risk_factors) == 12
+    assert len(published) == len(ratios) == 12
+    assert len(pack.risk_factors) == 13  # and APOE e4
     for row in published:
         name = NAMES.get(row["risk_factor"], row["risk_factor"].lower().replace(" ", "-"))
         ratio = ratios[f"risk:{name}"]
@@ -252,9 +253,18 @@ def test_every_concept_has_a_course_that_no_published_figure_is_invented_for(pac
     assert {c.cui for c in pack.concepts if c.remits} >= {r.event for r in pack.facts if r.kind == "symptom_pooled"}
 
 
-def test_apoe_is_kept_as_context_and_is_no_trait(pack: Pack) -> None:
-    apoe = [row for row in pack.facts if row.id.startswith("apoe-")]
-    assert len(apoe) == 10
-    assert {row.use for row in apoe} == {"context"}
-    assert not any("apoe" in row.axis for row in pack.demographics)
-    assert any(row.id == "apoe-refused" for row in pack.assumptions)
+def test_apoe_e4_is_a_risk_factor_with_its_share_and_its_ratio_by_group_as_published(pack: Pack) -> None:
+    shares = {row.given: row.share for row in pack.exposures if row.risk_factor == "apoe-e4"}
+    frequency = {"race:white": 0.132, "race:hispanic": 0.102, "race:asian": 0.117, "race:black": 0.201}
+    for group, q in frequency.items():  # Eichner 2002, Table 1: the allele; Hardy and Weinberg's carriers
+        assert shares[group] == pytest.approx(1 - (1 - q) ** 2, abs=0.003)
+    assert shares["race:black"] == pytest.approx((40 + 196 + 20 + 46 + 242 + 42) / 1612, abs=0.0005)  # Table 2, counted
+    population = {row.id: row.share for row in pack.demographics if row.axis == "race"}
+    everybody = sum(population[g] * shares[g] for g in population) / sum(population.values())
+    assert shares[""] == pytest.approx(everybody, abs=0.001)
+    ratios = {row.given: (row.ratio, row.low, row.high) for row in pack.modifiers if row.exposure == "risk:apoe-e4"}
+    published = {row.id: (row.value, row.low, row.high) for row in pack.facts if row.id.startswith("apoe-")}
+    assert len(published) == 10
+    for group in ("white", "black", "hispanic"):
+        assert ratios[f"race:{group}"] == published[f"apoe-any-e4-{group}"]
+    assert ratios["race:asian"] == published["apoe-e3e4-japanese"]

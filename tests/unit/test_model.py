@@ -86,7 +86,9 @@ def test_a_missing_fact_is_named_with_its_table(pack, facts, kind, event):
 
 
 def test_the_joint_scale_gives_the_published_attributable_fraction(pack):
-    ratios = {m.exposure[5:]: math.log(m.ratio) for m in pack.modifiers if m.exposure.startswith("risk:")}
+    ratios = {
+        m.exposure[5:]: math.log(m.ratio) for m in pack.modifiers if m.exposure.startswith("risk:") and not m.given
+    }
     scale, _ = joint_scale(pack, ratios)
     shares = {x.risk_factor: x.share for x in pack.exposures if not x.given}
     product = math.prod(1 - shares[r] + shares[r] * math.exp(scale * b) for r, b in ratios.items())

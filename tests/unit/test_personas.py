@@ -18,12 +18,43 @@ def model() -> ProgressionModel:
 
 def test_apoe_and_unknown_traits_are_refused_all_together_with_what_there_is(model):
     with pytest.raises(ConfigError) as caught:
-        persons(model, Criteria(traits={"sex": "femal", "county": "x"}, risk_factors=("apoe-e4", "diabets")))
+        persons(model, Criteria(traits={"sex": "femal", "county": "x"}, risk_factors=("apoe-e2", "diabets")))
     text = str(caught.value)
     assert len(caught.value.issues) == 4
     assert "one of female" in text
     assert "diabetes" in text
-    assert "'apoe-e4'" in text
+    assert "'apoe-e2'" in text
+
+
+def test_apoe_e4_acts_on_the_diagnosis_by_group_and_each_group_keeps_its_published_incidence(model):
+    found = sample_arrays(model, 60_000, 4)
+    carrier = found.exposed[:, [r.id for r in model.pack.risk_factors].index("apoe-e4")]
+    races = ["white", "black", "hispanic", "asian"]
+    earlier, share = {}, {}
+    for race in races:
+        who = found.values[:, 1] == races.index(race)
+        earlier[race] = found.diagnosis[who & ~carrier].mean() - found.diagnosis[who & carrier].mean()
+        share[race] = carrier[who].mean()
+    # ratio 2.5 among White persons, 4.6 among Asian, 1.0 and 1.1 among African American and Hispanic persons
+    assert earlier["asian"] > earlier["white"] + 1 > 3
+    assert abs(earlier["black"]) < 0.6
+    assert abs(earlier["hispanic"]) < 1.2
+    assert 0.247 < share["white"] < 0.45  # more carriers among the diagnosed than in the population
+    assert share["black"] == pytest.approx(0.364, abs=0.015)
+    log_ratio = {r: model.value(model.pack.diagnosis, f"race:{r}") if r != "white" else 0.0 for r in races}
+    burden = {}
+    for race in races:
+        level = 0.0
+        for risk in model.pack.risk_factors:
+            given = {x.given: x.share for x in model.pack.exposures if x.risk_factor == risk.id}
+            beta = model.value(model.pack.diagnosis, f"risk:{risk.id}")
+            extra = f"risk:{risk.id}*race:{race}"
+            beta += model.value(model.pack.diagnosis, extra) if extra in model.features else 0.0
+            level += np.log1p(given.get(f"race:{race}", given[""]) * np.expm1(beta))
+        burden[race] = level
+    for race, ratio in {"black": 2.49, "hispanic": 1.68, "asian": 1.0}.items():
+        mean_ratio = np.exp(log_ratio[race] + burden[race] - burden["white"])
+        assert mean_ratio == pytest.approx(ratio, rel=0.12), race
 
 
 def test_traits_risk_factors_and_age_are_conditioned_without_rejection(model):
