@@ -16,7 +16,7 @@ __all__ = ["audit"]
 
 
 def audit(source: str | Path | Iterable[Record], graph: TrajectoryGraph) -> AuditReport:
-    """What a data set covers, beside what the graph leads to expect.
+    """What a data set covers, beside what the graph leads to expect; order and time of its persons; published figures.
 
     `source`: a run, records, a run folder, a `.jsonl` of records (or of objects with a text), a `.txt` of sentences, or `-`. Sentences
     without a plan are linked first. SourceError names a line that cannot be read.
@@ -29,9 +29,12 @@ def audit(source: str | Path | Iterable[Record], graph: TrajectoryGraph) -> Audi
     4
     """
     from engine.audit.coverage import coverage
+    from engine.audit.plausibility import Recorded, plausibility
     from engine.audit.presence import presence
     from engine.audit.report import AuditReport
     from engine.audit.source import criteria_of, items_of
 
     criteria = criteria_of(source)
-    return AuditReport(coverage(items_of(source, graph), graph, criteria), presence(graph, criteria))
+    recorded = Recorded()
+    covered = coverage(recorded.watch(items_of(source, graph)), graph, criteria)
+    return AuditReport(covered, presence(graph, criteria), plausibility(graph, recorded, criteria))

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.audit.fidelity import Fidelity, fidelity
+from engine.audit.plausibility import beside_published
 from engine.audit.published import Order, Published
 from engine.html import table
-from engine.sampling.model import Parameter, ProgressionModel
+from engine.sampling.model import Parameter
 from graph_loaders.estimation.scores import HeldOut
 from graph_loaders.estimation.zeros import Candidate
 from graph_loaders.trajectory import Trajectory
@@ -324,7 +325,7 @@ def fit_report(
     if cohort is None:
         told = {edge.end[1] for edge in graph.elements.edges if edge.type in {"ESTIMATES", "OBSERVED"}}
         rows = {event: graph.model.explain(event) for event in graph.model.events if event in told or not told}
-        figures, orders = _beside_published(graph.model, published)
+        figures, orders = beside_published(graph.model, published)
         return FitReport(graph.name, "", known, rows, published=figures, orders=orders)
     with Estimator(graph.pack, cohort.events, cohort.requires) as estimator:
         for person in cohort.people():
@@ -350,19 +351,8 @@ def fit_report(
         nine = fidelity(list(cohort.people()), cohort.events, imitate, halvings=halvings, progress=progress)
     parameters = {str(event): model.explain(event) for event in cohort.events if event in model.events}
     ids = tuple(cohort.ids)
-    figures, orders = _beside_published(model, published)
+    figures, orders = beside_published(model, published)
     return FitReport(graph.name, cohort.name, names, parameters, scores, plots, shown, nine, ids, figures, orders)
-
-
-def _beside_published(model: ProgressionModel, persons: int) -> tuple[tuple[Published, ...], tuple[Order, ...]]:
-    if not persons:
-        return (), ()
-    from engine.audit.published import orders_of, published_rows
-    from engine.sampling.sampler import sample_arrays
-
-    found = sample_arrays(model, persons, 0)
-    rows = published_rows(model, found)
-    return tuple(rows), tuple(orders_of(model, found, rows))
 
 
 def _finite(value: float) -> float | None:

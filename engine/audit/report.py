@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from html import escape
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from engine.audit.coverage import Coverage
+from engine.audit.plausibility import Plausibility
 from engine.audit.presence import PresenceRow
 from engine.html import table
 from ontology.issue import Issue, Severity
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.audit.coverage import ConceptRow
+    from engine.audit.published import Published
 
 __all__ = ["AuditReport"]
 
@@ -25,6 +28,7 @@ class AuditReport:
 
     coverage: Coverage
     presence: tuple[PresenceRow, ...] = ()
+    plausibility: Plausibility | None = None
 
     @property
     def issues(self) -> tuple[Issue, ...]:
@@ -44,6 +48,7 @@ class AuditReport:
             "others": [{"cui": cui, "name": name, "sentences": count} for cui, name, count in figures.others],
             "issues": [asdict(issue) for issue in figures.issues],
             "presence": [asdict(row) for row in self.presence],
+            "fidelity": None if self.plausibility is None else self.plausibility.as_data(),
         }
 
     def tables(self) -> list[tuple[str, list[str], list[Sequence[Any]]]]:
@@ -79,7 +84,48 @@ class AuditReport:
                 [(row.name, f"{row.years:g}", f"{row.ever:.1%}", f"{row.present:.1%}") for row in self.presence],
             ),
         ]
+        shown += [(title, head, rows) for title, _, head, rows in self._fidelity(checks_only=True)]
         return [part for part in shown if part[2]]
+
+    def _fidelity(self, *, checks_only: bool) -> list[tuple[str, str, list[str], list[Sequence[Any]]]]:
+        """(title, what it is, head, rows): the nine figures, published figures and orders."""
+        found = self.plausibility
+        if found is None:
+            return []
+        parts: list[tuple[str, str, list[str], list[Sequence[Any]]]] = []
+        if found.nine is not None:
+            parts.append(
+                (
+                    f"order and time: {found.nine.passed} of {len(found.nine.figures)} figures within the noise floor",
+                    f"{found.nine.persons} persons of the data set beside {found.nine.halvings} samples of as many from the graph",
+                    ["figure", "floor", "floor 95 %", "data set", "within"],
+                    [
+                        (f.name, f"{f.floor:.3f}", f"{f.floor_95:.3f}", f"{f.model:.3f}", "yes" if f.passed else "no")
+                        for f in found.nine.figures
+                    ],
+                )
+            )
+        rows = [r for r in found.published if not (checks_only and r.used)]
+        parts.append(
+            (
+                "published figures that do not drive the graph's model" if checks_only else "published figures",
+                "The graph's model beside published tables; the rows that drive it are no test.",
+                ["figure", "source", "published", "model", "error", "drives it"],
+                [
+                    (r.fact, r.source, _range(r), f"{r.model:g} {r.unit}", f"{r.error:+.1f}", "yes" if r.used else "no")
+                    for r in rows
+                ],
+            )
+        )
+        parts.append(
+            (
+                "published orders",
+                "Pairs of onsets that the published order ranks, and how many the model has in that order.",
+                ["order", "use", "pairs", "in order", "tau"],
+                [(o.series, o.use, o.pairs, o.in_order, f"{o.kendall_tau:g}") for o in found.orders],
+            )
+        )
+        return [part for part in parts if part[3]]
 
     def to_html(self) -> str:
         """One page, no script, nothing from elsewhere; every value is escaped."""
@@ -122,9 +168,23 @@ class AuditReport:
                 "<h2>Ever and present</h2><p>Of the persons these were drawn from: who has ever had it, and who has it then.</p>",
                 table(["concept", "years after the diagnosis", "ever", "present"], rows_of),
             ]
+        for title, what, head, shown in self._fidelity(checks_only=False):
+            parts += [f"<h2>{escape(title.capitalize())}</h2><p>{escape(what)}</p>", table(head, shown)]
+        if self.plausibility is not None and self.plausibility.nine is None:
+            parts.append(
+                "<h2>Order and time</h2><p>Too few persons of this data set have two sentences or more: "
+                "generate whole trajectories to compare them.</p>"
+            )
         if figures.others:
             parts += ["<h2>Other concepts found</h2>", table(["CUI", "name", "sentences"], figures.others)]
         return _PAGE.format(style=_STYLE, body="\n".join(parts))
+
+
+def _range(row: Published) -> str:
+    if row.low == row.high:
+        return f"{row.low:g}"
+    low, high = (f"{x:g}" if isfinite(x) else "" for x in (row.low, row.high))
+    return f"{low} to {high}".strip()
 
 
 def _share(row: ConceptRow) -> str:
