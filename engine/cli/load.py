@@ -22,8 +22,10 @@ from engine.cli.output import catalog_option, echo_json, json_option, pack_optio
 @click.option(
     "--keep-persons", is_flag=True, help="Keep trajectories of persons as private nodes; the graph can never leave."
 )
-@click.option("--notes", is_flag=True, help="omop: read the table note too; `load notes` reads notes alone.")
-@click.option("--visits", is_flag=True, help="omop: what is first recorded at a visit began after the visit before.")
+@click.option("--notes", is_flag=True, help="omop, fhir, profile: read the texts too; `load notes` reads notes alone.")
+@click.option(
+    "--visits", is_flag=True, help="omop, fhir: what is first recorded at a visit began after the visit before."
+)
 @click.option(
     "--processes",
     type=click.IntRange(1),

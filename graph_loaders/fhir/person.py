@@ -11,7 +11,8 @@ import msgspec
 from graph_loaders.ages import day_of
 from graph_loaders.event import ClinicalEvent, Patient
 from graph_loaders.fhir.dates import NO_DATE, When, age_at
-from graph_loaders.fhir.statements import FREE_TEXT, Record
+from graph_loaders.fhir.statements import Record
+from graph_loaders.notes import Note, note_events
 from ontology.concept import Coding
 from ontology.mention import Assertion
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from graph_loaders.codes import Threshold
     from graph_loaders.fhir.statements import Statement
     from graph_loaders.tally import Tally
+    from ontology.mention import Linker
 
 __all__ = ["Assembler"]
 
@@ -47,7 +49,7 @@ class Assembler:
 
     A person's window goes from the first to the last thing recorded (encounters, dates of recording, observations, requests,
     reports), or where nothing is, of the onsets; an onset after the last record widens it, one before the first was there at
-    entry; death ends it.
+    entry; death ends it. With `visits` these times are visits: what is recorded at one began after the one before.
     """
 
     def __init__(
@@ -55,9 +57,11 @@ class Assembler:
         tally: Tally,
         thresholds: Mapping[Coding, Sequence[Threshold]],
         medication: Callable[[str], bytes | None],
-        notes: Callable[[str, float, str], Iterable[ClinicalEvent]] | None = None,
+        linker: Linker | None = None,
+        *,
+        visits: bool = False,
     ) -> None:
-        self.tally, self.thresholds, self.notes = tally, thresholds, notes
+        self.tally, self.thresholds, self.linker, self.visits = tally, thresholds, linker, visits
         self.today = day_of(tally.today) if tally.today else None
         self._medication = medication
         self._known: dict[str, list[tuple[str, str]]] = {}
@@ -79,7 +83,11 @@ class Assembler:
                 life.encounters |= {name: record.when for name in (record.id, record.encounter) if name}
         for record in others:
             self._add(life, record)
-        return Patient(key, patient.traits, died=self._died(patient), window=_window(life)), life.events
+        window, died = _window(life), self._died(patient)
+        if self.visits and window is not None:
+            times = tuple(sorted({age for age in life.seen if window[0] <= age <= window[1]} or set(window)))
+            return Patient(key, patient.traits, visits=times, died=died), life.events
+        return Patient(key, patient.traits, died=died, window=window), life.events
 
     def _latest(self, records: list[Record]) -> list[Record]:
         found: dict[tuple[str, str], Record] = {}
@@ -113,21 +121,15 @@ class Assembler:
         age = self._age(dated, life, record.known)
         if isinstance(age, str):
             tally.skip(age, count=max(1, len(record.statements)))
+            tally.notes.update([age] if record.text else [])
             return
         self._seen(life, record.known, None if record.kind == "Condition" else dated)
-        if record.text:
-            self._read(life, age, record)
+        if record.text and self.linker is not None and life.birth is not None and dated is not None:
+            note = Note(life.key, life.birth.middle, dated.middle, record.text, f"{record.kind}/{record.id}")
+            for _, found in note_events([note], self.linker, tally):
+                life.events += found
         for statement in record.statements:
             self._state(life, age, record, statement)
-
-    def _read(self, life: _Life, age: float, record: Record) -> None:
-        if self.notes is None:
-            self.tally.skip(FREE_TEXT)
-            return
-        found = list(self.notes(life.key, age, record.text))
-        life.events += found
-        if not found:
-            self.tally.skip("note that names no concept")
 
     def _state(self, life: _Life, age: float, record: Record, statement: Statement) -> None:
         named = statement.codes or self._of_medication(record.medication)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FREE_TEXT", "Record", "Statement", "patient_record", "record_of", "reference_key"]
 
-FREE_TEXT = "free text (load notes reads it)"
+FREE_TEXT = "free text (--notes reads it)"
 FAMILY = "family history (never the patient's own)"
 NO_CODE = "resource without a code"
 NO_VALUE = "observation without a value"

@@ -11,11 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from graph_loaders.spill import Spill
-from ontology.concept import Coding
 from ontology.errors import MissingExtra, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from graph_loaders.event import ClinicalEvent, Patient
@@ -24,8 +23,9 @@ if TYPE_CHECKING:
     from graph_loaders.fhir.source import Entry
     from graph_loaders.mapping import CodeMapping
     from graph_loaders.tally import Tally
+    from ontology.mention import Linker
 
-__all__ = ["read", "survey"]
+__all__ = ["read"]
 
 _REASONS = 200
 """Kinds of resource that are not read, by name; a source that has more of them makes names up."""
@@ -38,7 +38,8 @@ def read(
     mapping: CodeMapping,
     tally: Tally,
     *,
-    notes: Callable[[str, float, str], Iterable[ClinicalEvent]] | None = None,
+    linker: Linker | None = None,
+    visits: bool = False,
 ) -> Iterator[tuple[Patient, list[ClinicalEvent]]]:
     """Patients with what is stated of them, in order of their id; the resources of one may lie anywhere.
 
@@ -49,7 +50,8 @@ def read(
         path: a file or folder.
         mapping: the codes; its thresholds are what makes signs of numbers.
         tally: counts what is skipped.
-        notes: gives the events of a text (person, age, text); without it, texts are skipped and counted.
+        linker: finds concepts in plain texts (`graph_loaders.notes`); without it, they are skipped and counted.
+        visits: a sign is known only when the person is seen: what is first recorded then began after the time before.
 
     Raises:
         SourceError: a file that cannot be read, is cut off or not JSON, or is of another version of FHIR.
@@ -59,33 +61,12 @@ def read(
     from graph_loaders.fhir.person import Assembler
 
     with Spill() as people:
-        _gather(path, people, tally, texts=notes is not None)
-        assembler = Assembler(tally, mapping.thresholds, people.shared, notes)
+        _gather(path, people, tally, texts=linker is not None)
+        assembler = Assembler(tally, mapping.thresholds, people.shared, linker, visits=visits)
         for key, records in people:
             found = assembler.person(key, records)
             if found is not None:
                 yield found
-
-
-def survey(path: str | Path, mapping: CodeMapping) -> set[Coding]:
-    """Every code that may count; one pass that keeps nothing else."""
-    _needed()
-    from graph_loaders.fhir.answers import codings_of
-    from graph_loaders.fhir.r4 import Medication
-    from graph_loaders.fhir.statements import record_of
-    from graph_loaders.tally import Tally
-
-    found: set[Coding] = set()
-    for _, resource in _resources(path, Tally()):
-        if isinstance(resource, Medication):
-            found.update(codings_of(resource.code))
-            continue
-        made = record_of(resource, "") if hasattr(resource, "subject") else ""
-        if isinstance(made, tuple) and not made[1].reason:
-            for statement in made[1].statements:
-                codes = {Coding(*pair) for pair in statement.codes}
-                found |= codes & mapping.thresholds.keys() if statement.number else codes
-    return found
 
 
 def _needed() -> None:

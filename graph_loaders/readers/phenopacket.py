@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from graph_loaders.tally import Tally
     from ontology.concept import Coding
 
-__all__ = ["read", "survey"]
+__all__ = ["read"]
 
 NOT_V2 = "phenopacket that is not of the form of version 2"
 NUMBER = "number without a threshold in the mapping"
@@ -67,20 +67,6 @@ def read(path: str | Path, mapping: CodeMapping, tally: Tally) -> Iterator[tuple
             for raw in packets[len(distinct) :]:
                 tally.skip("packet said twice", count=max(1, len(decode(raw).qualities)))
             yield _person(person, [decode(raw) for raw in distinct], mapping, tally)
-
-
-def survey(path: str | Path, mapping: CodeMapping) -> set[Coding]:
-    """Every code of a feature or disease, and of a measurement that has a threshold."""
-    from graph_loaders.tally import Tally
-
-    _needed()
-    found: set[Coding] = set()
-    for packet, _ in _packets(path, Tally()):
-        for quality in packet.qualities:
-            coding = _coding(quality.type.id)
-            if coding is not None and (not quality.number or coding in mapping.thresholds):
-                found.add(coding)
-    return found
 
 
 def _needed() -> None:

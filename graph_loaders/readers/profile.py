@@ -12,10 +12,12 @@ from __future__ import annotations
 import json
 import math
 import re
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from graph_loaders.ages import OLDEST
+from graph_loaders.ages import OLDEST, day_of
 from graph_loaders.event import ClinicalEvent, Patient
+from graph_loaders.notes import Note, note_events
 from graph_loaders.spill import Spill
 from ontology.concept import Coding
 from ontology.errors import MissingExtra, SourceError
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
 
     from graph_loaders.mapping import CodeMapping
     from graph_loaders.tally import Tally
+    from ontology.mention import Linker
 
-__all__ = ["read", "survey"]
+__all__ = ["read"]
 
 NO_PROFILE = "row that is no profile"
 NO_PAIR = "entry that is no pair of category and sentence"
@@ -35,15 +38,19 @@ NO_AGE = "entry at an age that is none"
 _AGE = re.compile(
     r"\s*([0-9]{1,3}(?:\.[0-9]{1,3})?)\s*(?:[-–]\s*([0-9]{1,3}(?:\.[0-9]{1,3})?)\s*|\+\s*)?(?:years?|y)?\s*"
 )
+_BORN = day_of(date(1700, 1, 1))
+"""A profile has ages and no dates: with this day of birth the years that a sentence names are all of the future, and are not used."""
 _SEX = {"f": "female", "female": "female", "woman": "female", "m": "male", "male": "male", "man": "male"}
 _RACE = {"white", "black", "hispanic", "asian"}
 
 
-def read(path: str | Path, mapping: CodeMapping, tally: Tally) -> Iterator[tuple[Patient, list[ClinicalEvent]]]:
+def read(
+    path: str | Path, mapping: CodeMapping, tally: Tally, *, linker: Linker | None = None
+) -> Iterator[tuple[Patient, list[ClinicalEvent]]]:
     """Persons with an event for each pair, in order of their id; what is said of one may lie in several places.
 
     A group of ages (`73-75`) counts as its middle, `90+` as 90. Skipped and counted: rows that are no profile, entries that are no
-    pair, ages above 130.
+    pair, ages above 130. With `linker` the sentences count (`graph_loaders.notes`), and not their categories.
 
     Raises:
         SourceError: a file that cannot be read or is not JSON.
@@ -53,21 +60,7 @@ def read(path: str | Path, mapping: CodeMapping, tally: Tally) -> Iterator[tuple
         for key, row in _profiles(path, tally):
             people.add(key, json.dumps(row).encode())
         for key, rows in people:
-            yield _person(key, [json.loads(row) for row in rows], frozenset(mapping.risks.values()), tally)
-
-
-def survey(path: str | Path, mapping: CodeMapping) -> set[Coding]:
-    """Every category."""
-    from graph_loaders.tally import Tally
-
-    tally, found = Tally(), set[Coding]()
-    for key, row in _profiles(path, tally):
-        found |= {
-            event.coding
-            for event in _person(key, [row], frozenset(mapping.risks.values()), tally)[1]
-            if event.coding is not None
-        }
-    return found
+            yield _person(key, [json.loads(row) for row in rows], frozenset(mapping.risks.values()), tally, linker)
 
 
 def _profiles(path: str | Path, tally: Tally) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -128,7 +121,7 @@ def _age(text: str) -> float | None:
 
 
 def _person(
-    key: str, rows: list[dict[str, Any]], known: frozenset[str], tally: Tally
+    key: str, rows: list[dict[str, Any]], known: frozenset[str], tally: Tally, linker: Linker | None
 ) -> tuple[Patient, list[ClinicalEvent]]:
     traits, risks, visits, events = dict[str, str](), set[str](), set[float](), list[ClinicalEvent]()
     died: float | None = None
@@ -145,26 +138,41 @@ def _person(
         if isinstance(age := row.get("died"), int | float) and math.isfinite(age) and 0 <= age <= OLDEST:
             died = float(age)
         for text, pairs in row["profile"].items():
-            said = _events(key, text, pairs if isinstance(pairs, list) else [pairs], tally)
+            said = _events(key, text, pairs if isinstance(pairs, list) else [pairs], tally, linker)
             if said is not None:
                 visits.add(said[0])
                 events += said[1]
     return Patient(key, traits, tuple(sorted(risks)), tuple(sorted(visits)), died), events
 
 
-def _events(key: str, text: str, entries: list[Any], tally: Tally) -> tuple[float, list[ClinicalEvent]] | None:
+def _events(
+    key: str, text: str, entries: list[Any], tally: Tally, linker: Linker | None
+) -> tuple[float, list[ClinicalEvent]] | None:
     """An age and what was seen at it; None where it is no age."""
     age = _age(text)
     if age is None:
         tally.skip(NO_AGE, f"{text[:20]!r} is no age in years", count=max(1, len(entries)))
         return None
-    categories = [_category(entry) for entry in entries]
-    tally.skip(NO_PAIR, count=categories.count(""))
-    return age, [ClinicalEvent(key, age, None, Coding("category", name)) for name in categories if name]
+    found = [_pair(entry) for entry in entries]
+    pairs = [pair for pair in found if pair is not None]
+    tally.skip(NO_PAIR, count=len(found) - len(pairs))
+    if linker is None:
+        return age, [ClinicalEvent(key, age, None, Coding("category", category)) for category, _ in pairs]
+    notes = [Note(key, _BORN, _BORN + round(age * 365.25), sentence) for _, sentence in pairs]
+    events = []
+    for note, said in note_events(notes, linker, tally):
+        for event in said:
+            event.age = (
+                age if event.age == note.age else event.age
+            )  # an age in whole days, back to what the profile says
+            events.append(event)
+    return age, events
 
 
-def _category(entry: Any) -> str:
+def _pair(entry: Any) -> tuple[str, str] | None:
+    """Category and sentence; None where it is no such pair."""
     if isinstance(entry, dict):
         entry = [entry.get("category"), entry.get("sentence")]
-    pair = isinstance(entry, list) and len(entry) == 2 and all(isinstance(part, str) for part in entry)  # noqa: PLR2004
-    return str(entry[0]).strip() if pair else ""
+    if not isinstance(entry, list) or len(entry) != 2 or not all(isinstance(part, str) for part in entry):  # noqa: PLR2004
+        return None
+    return (entry[0].strip(), entry[1]) if entry[0].strip() else None

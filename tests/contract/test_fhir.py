@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,6 @@ from fhir_source import (
     observation,
     patient,
 )
-from graph_loaders.event import ClinicalEvent
 from graph_loaders.load import load
 from graph_loaders.mapping import read_code_mapping
 from graph_loaders.onset import trajectories
@@ -40,6 +40,7 @@ from graph_loaders.tally import Tally
 from ontology.catalog import Catalog
 from ontology.concept import Coding, Concept, Cui
 from ontology.errors import DualAlignError, SourceError
+from ontology.linker import CatalogLinker
 from ontology.mention import Assertion
 from ontology.pack import load_pack
 
@@ -61,6 +62,11 @@ cui = "C0234985"
 TODAY = date(2026, 1, 1)
 SEEN = encounter("2005-05-01", "2015-05-01")
 """A follow-up from the age of 75 to 85 years."""
+
+
+@cache
+def linker():
+    return CatalogLinker(CATALOG, fuzzy=False)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +129,7 @@ def test_no_observation_request_report_or_document_that_was_withdrawn_counts(sta
         {"resourceType": "DocumentReference", "status": status, "date": "2010-01-01T00:00:00Z",
          "subject": {"reference": "Patient/p1"}, "content": [text_of("Alzheimer's disease")]},
     ]  # fmt: skip
-    (person,), tally = people_of([patient(), SEEN, *withdrawn], mapping, tmp_path, notes=told)
+    (person,), tally = people_of([patient(), SEEN, *withdrawn], mapping, tmp_path, linker=linker())
     assert not person.onsets
     assert tally.used == 0
     assert sum(count for reason, count in tally.skipped.items() if status in reason) == len(withdrawn)
@@ -226,6 +232,13 @@ def test_the_window_goes_from_the_first_record_to_death_and_what_came_before_was
     assert tally.skipped["outside the person's follow-up"] == 1
 
 
+def test_with_visits_a_sign_began_after_the_time_before(mapping, tmp_path):
+    said = [patient(), SEEN, encounter("2009-05-01"), condition(onset="2010-05-01", recordedDate="2010-05-01")]
+    (person,), _ = people_of(said, mapping, tmp_path, visits=True)
+    assert [(onset.age, onset.after) for onset in person.onsets] == [(80.0, 79.001)]
+    assert person.visits == (75.001, 79.001, 80.0, 84.999)
+
+
 def test_a_condition_that_ended_is_absent_from_then_on_unless_another_of_its_concept_goes_on(mapping, tmp_path):
     ended = condition(onset="2008-05-01", abatementDateTime="2010-05-01")
     (person,), _ = people_of([patient(), SEEN, ended, condition(onset="2012-05-01")], mapping, tmp_path)
@@ -324,29 +337,23 @@ def text_of(text, kind="text/plain"):
     return {"attachment": {"contentType": kind, "data": base64.b64encode(text.encode()).decode()}}
 
 
-def told(person, age, text):
-    """The events of a note, as a reader of notes gives them."""
-    if "Alzheimer" in text:
-        yield ClinicalEvent(person, age, Cui("C0002395"))
-
-
 def test_documents_are_given_to_the_reader_of_notes_or_counted(mapping, tmp_path):
     def document(*content):
         return {"resourceType": "DocumentReference", "status": "current", "date": "2010-05-01T00:00:00Z",
                 "subject": {"reference": "Patient/p1"}, "content": list(content)}  # fmt: skip
 
     broken = {"attachment": {"contentType": "text/plain", "data": "%%%"}}
-    documents = [document(text_of("Alzheimer's disease.")), document(text_of("Well.")), document(text_of("%PDF", "application/pdf")),
+    told = "Alzheimer's disease. No seizure. Mother had pharyngitis."
+    documents = [document(text_of(told)), document(text_of("Well.")), document(text_of("%PDF", "application/pdf")),
                  document(broken)]  # fmt: skip
-    (person,), tally = people_of([patient(), SEEN, *documents], mapping, tmp_path, notes=told)
-    assert [onset.age for onset in person.onsets] == [80.0]
-    assert (
-        tally.used,
-        tally.skipped["note that names no concept"],
-        tally.skipped["document without plain text in it"],
-    ) == (1, 1, 2)
+    (person,), tally = people_of([patient(), SEEN, *documents], mapping, tmp_path, linker=linker())
+    assert [(onset.cui, onset.age) for onset in person.onsets] == [("C0002395", 80.0)]
+    assert [absence.cui for absence in person.absences] == ["C0036572"]
+    assert (tally.used, tally.skipped["assertion family"], tally.skipped["note without a concept"]) == (2, 1, 1)
+    assert tally.skipped["document without plain text in it"] == 2
+    assert dict(tally.notes) == {"with concepts": 1, "note without a concept": 1}
     _, tally = people_of([patient(), SEEN, *documents], mapping, tmp_path)
-    assert tally.skipped["free text (load notes reads it)"] == 2
+    assert tally.skipped["free text (--notes reads it)"] == 2
 
 
 # Everything is accounted for
@@ -550,8 +557,7 @@ def check_is_clear(path, mapping):
     """Every row is used or skipped, or one error says what is wrong; a load writes only after all was read."""
     tally = Tally(today=TODAY)
     try:
-        reader.survey(path, mapping)
-        found = list(trajectories(reader.read(path, mapping, tally, notes=told), tally, mapping.look_up(CATALOG)))
+        found = list(trajectories(reader.read(path, mapping, tally, linker=linker()), tally, mapping.look_up(CATALOG)))
     except SourceError as error:
         return str(error)
     assert tally.read == tally.used + tally.skipped.total()

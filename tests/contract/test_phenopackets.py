@@ -18,6 +18,7 @@ from graph_loaders.tally import Tally
 from ontology.catalog import Catalog
 from ontology.concept import Coding, Concept, Cui
 from ontology.errors import ConfigError, SourceError
+from ontology.linker import CatalogLinker
 from ontology.pack import load_pack
 
 DEMENTIA, APATHY, MEMORY, AD = "C0497327", "C0085632", "C0751295", "C0002395"
@@ -60,10 +61,9 @@ def written(tmp_path, *values, name="a.jsonl"):
     return tmp_path / name
 
 
-def people_of(reader, path, mapping):
+def people_of(reader, path, mapping, **options):
     tally = Tally(today=TODAY)
-    reader.survey(path, mapping)
-    found = trajectories(reader.read(path, mapping, tally), tally, mapping.look_up(CATALOG), mapping.risks)
+    found = trajectories(reader.read(path, mapping, tally, **options), tally, mapping.look_up(CATALOG), mapping.risks)
     people = list(found)
     assert tally.read == tally.used + tally.skipped.total()
     return people, tally
@@ -213,6 +213,17 @@ def test_a_profile_is_a_persons_ages_with_what_was_seen_at_each(mapping, tmp_pat
         "entry that is no pair of category and sentence": 1,
     }
     assert dict(tally.unmapped) == {"category:sleep": 1}
+
+
+def test_with_a_linker_the_sentences_of_a_profile_count(mapping, tmp_path):
+    said = {
+        "71": [["x", "No apathy."], ["x", "Well."]],
+        "74": [["memory", "Apathy and memory loss."], ["y", "Mother had dementia."]],
+    }
+    linker = CatalogLinker(CATALOG, fuzzy=False)
+    (person,), tally = people_of(profile, written(tmp_path, {"id": "a", "profile": said}), mapping, linker=linker)
+    assert sorted(onsets(person)) == [(APATHY, 74.0, 71.0), (MEMORY, 74.0, 71.0)]
+    assert dict(tally.skipped) == {"assertion family": 1, "note without a concept": 1}
 
 
 def test_profiles_come_in_every_form(mapping, tmp_path):
