@@ -28,8 +28,8 @@ $(READY): $(LOCKS) pyproject.toml requirements/find-python
 demo: env ## the whole chain: facts, graph, trajectories, sentences, audit; writes runs/demo
 	@$(BIN)/dualalign demo
 
-test: env ## every test
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: env ## every test, in two processes (PYTEST_ARGS="-n 0 -k WORD": some, in one)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 test-neo4j: env ## the tests that need a Neo4j server, alone
 	@$(BIN)/python -m pytest -m neo4j $(PYTEST_ARGS)
