@@ -22,6 +22,7 @@ _COMMANDS = {
     "graph": "graph",
     "sample": "sample",
     "generate": "generate",
+    "runs": "runs",
     "export": "export",
     "audit": "audit",
 }

@@ -18,10 +18,10 @@ from engine.cli.output import (
     opened,
     pack_option,
     pairs,
-    progress,
     table,
     warn,
 )
+from engine.cli.progress import run_progress
 
 if TYPE_CHECKING:
     from engine.graph import TrajectoryGraph
@@ -76,6 +76,12 @@ _PARTIAL = 5
 @click.option(
     "--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes; the bytes stay the same."
 )
+@click.option(
+    "--ray",
+    metavar="ADDRESS",
+    help="Work on a Ray cluster (HOST:PORT, auto) or in Ray on this machine (local); --workers: how many actors.",
+)
+@click.option("--fork", is_flag=True, help="Where --out holds a run of another recipe, begin a new one beside it.")
 @click.option("--dry-run", is_flag=True, help="Show what would be made, and write nothing.")
 @criteria_options
 @pack_option
@@ -94,9 +100,9 @@ def command(
         if dry_run:
             _show(found, run)
             return 0
-        with progress(run.recipe.n if run.recipe.unit == "sentence" else None, "sentences") as step:
+        with run_progress(run) as step:
             for record in run:
-                step(f"{run.report.acceptance:.0%} accepted")
+                step()
                 if run.folder is None:
                     from engine.runs.folder import record_line
 
@@ -126,7 +132,7 @@ def _run(found: TrajectoryGraph, asked: dict[str, Any], stack: ExitStack, *, dry
     asked["assertions"] = pairs(asked["assertions"], "--assertion", "absent=0.2", float) or None
     asked["decoding"] = pairs(asked["decoding"], "--decoding", "samples=4", _number) or None
     if dry_run:
-        asked["out"] = None
+        asked["out"], asked["ray"] = None, None
     run = generate(found, asked.pop("n"), trajectories=trajectories, **asked)
     stack.enter_context(run)
     return run

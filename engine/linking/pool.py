@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from engine.processes import end_with_main
 from ontology.errors import WorkerLost
 
 if TYPE_CHECKING:
@@ -81,14 +79,7 @@ _work: Callable[[Any], Any] | None = None
 def _start(build: Callable[[], Callable[[Any], Any]], watched: Connection) -> None:
     global _build  # noqa: PLW0603 - one function a process, set once when the process starts
     _build = build
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the main process's to answer
-    threading.Thread(target=_end_with, args=(watched,), daemon=True).start()
-
-
-def _end_with(watched: Connection) -> None:
-    """Ends this process when the other end of the pipe is closed: by the main process that is done, by the system when that is killed."""
-    watched.poll(None)
-    os._exit(1)
+    end_with_main(watched)
 
 
 def _call(batch: Any) -> Any:

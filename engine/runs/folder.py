@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from array import array
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -34,6 +35,17 @@ def read_records(lines: Iterable[str | bytes], where: str = "-") -> Iterator[Rec
     return read_lines(Record, lines, where)
 
 
+def free_folder(path: str | Path, recipe: Recipe) -> Path:
+    """`path`, or the first of `path-2`, `path-3` ... that holds no run or one of this recipe."""
+    path, number = Path(path), 1
+    while True:
+        tried = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        kept = tried / "recipe.toml"
+        if not kept.exists() or not differences(from_data(read_recipe(kept), str(kept)), recipe):
+            return tried
+        number += 1
+
+
 class RunFolder:
     """A run's folder, opened for one writer. `committed` is the number of slots that are whole on disk.
 
@@ -44,6 +56,7 @@ class RunFolder:
     def __init__(self, path: str | Path, recipe: Recipe) -> None:
         self.path, self.recipe = Path(path), recipe
         self._files: dict[str, IO[bytes]] = {}
+        self._starts = array("Q")
         self.open()
 
     def open(self) -> None:
@@ -70,7 +83,9 @@ class RunFolder:
         changed = differences(from_data(read_recipe(kept), str(kept)), self.recipe)
         if changed:
             raise RunConflict(
-                f"{self.path} holds a run of another recipe; choose another --out, or ask for the same again", changed
+                f"{self.path} holds a run of another recipe; choose another --out, ask for the same again, or give --fork: a new run "
+                "beside it, which takes the answers that it can from the cache",
+                changed,
             )
         for name in (REJECTED, DEAD):
             self._files[name] = (self.path / name).open("a+b")
@@ -82,6 +97,7 @@ class RunFolder:
         """
         records = self._file(RECORDS)
         records.seek(0)
+        self._starts = array("Q")
         whole, last, keep = 0, -1, list[Record]()
         position = 0
         for line in records:
@@ -94,6 +110,7 @@ class RunFolder:
             if self.recipe.unit == "trajectory" and keep and record.slot != last:
                 yield from keep
                 keep, whole = [], position
+            self._starts.append(position)
             position += len(line)
             last = record.slot
             if self.recipe.unit == "trajectory":
@@ -105,6 +122,8 @@ class RunFolder:
                 yield record
                 whole = position
         _cut(records, whole)
+        while self._starts and self._starts[-1] >= whole:
+            self._starts.pop()
         closed = self._last_slot(records, whole)
         for name in (REJECTED, DEAD):
             self._cut_after(self._file(name), closed)
@@ -143,21 +162,34 @@ class RunFolder:
     def commit(self, outcomes: Iterable[Outcome]) -> None:
         """Appends whole slots, in slot order, and makes them durable. StoreError leaves the files as they were."""
         outcomes = list(outcomes)
-        texts = {
-            REJECTED: "".join(attempt_line(attempt) for outcome in outcomes for attempt in outcome.rejected),
-            DEAD: "".join(attempt_line(attempt) for outcome in outcomes for attempt in outcome.dead),
-            RECORDS: "".join(record_line(record) for outcome in outcomes for record in outcome.records),
+        lines = [record_line(record).encode() for outcome in outcomes for record in outcome.records]
+        parts = {
+            REJECTED: "".join(attempt_line(attempt) for outcome in outcomes for attempt in outcome.rejected).encode(),
+            DEAD: "".join(attempt_line(attempt) for outcome in outcomes for attempt in outcome.dead).encode(),
+            RECORDS: b"".join(lines),
         }
-        sizes = {name: os.fstat(self._file(name).fileno()).st_size for name in texts}
+        sizes = {name: os.fstat(self._file(name).fileno()).st_size for name in parts}
         try:
-            for name, text in texts.items():
-                if text:
-                    _write(self._file(name), text.encode())
+            for name, data in parts.items():
+                if data:
+                    _write(self._file(name), data)
         except OSError as error:
             for name in reversed(sizes):
                 with contextlib.suppress(OSError):
                     os.ftruncate(self._file(name).fileno(), sizes[name])
             raise _disk(error, self.path) from None
+        position = sizes[RECORDS]
+        for line in lines:
+            self._starts.append(position)
+            position += len(line)
+
+    def text(self, number: int) -> str:
+        """The text of the record that was committed as the `number`th, from 0."""
+        file = self._file(RECORDS).fileno()
+        start = self._starts[number]
+        end = self._starts[number + 1] if number + 1 < len(self._starts) else os.fstat(file).st_size
+        found: str = json.loads(os.pread(file, end - start, start))["text"]
+        return found
 
     def manifest(self) -> dict[str, Any]:
         """What the run said of itself when it ended; empty before."""

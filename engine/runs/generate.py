@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from engine.runs.folder import free_folder
 from engine.runs.planner import Planner
 from engine.runs.pools import InlinePool, ProcessPool, ThreadPool
 from engine.runs.quotas import LABEL, Cell, allot, by_axis
@@ -114,13 +115,18 @@ def generate(
     trajectories: Iterable[Trajectory] | None = None,
     linker: Linker | None = None,
     workers: int = 1,
+    ray: str | None = None,
+    fork: bool = False,
     **asked: Any,
 ) -> Run:
     """A run, nothing made yet: iterate over it. The same call over the same `out` goes on where it stopped.
 
     `model`: `template`, `local`, `vllm:NAME`, `ollama:NAME`, any `init_chat_model` string, or a LangChain chat model.
     `trajectories`: given ones instead of sampled ones, a sentence for each onset. `workers`: processes (the bytes are
-    the same for any number). Other keywords are the recipe's: seed, quotas, guidance, criteria, assertions, attempts, rounds, recipe.
+    the same for any number). `ray`: `local` or the address of a Ray cluster whose actors work instead (`workers` of them, or one for
+    each CPU). `fork`: where `out` holds a run of another recipe, a new run beside it (`out-2` ...) instead of RunConflict; answers that
+    the model gave before are taken from the cache. Other
+    keywords are the recipe's: seed, quotas, guidance, criteria, assertions, attempts, rounds, near_duplicate, recipe.
 
     >>> from engine.graph import open_graph
     >>> with open_graph(catalog="pack") as graph:
@@ -138,8 +144,11 @@ def generate(
     recipe = make_recipe(graph, n=n, model=named, **asked)
     chosen = model if model is not None and not isinstance(model, str) else recipe.model
     recipe = replace(recipe, prompt=prompt_id(chosen, graph.pack))
-    if workers > 1 and (linker is not None or not isinstance(chosen, str)):
-        raise ConfigError(f"{workers} workers need a model given by name and the default linker; use workers=1")
+    away = ray is not None or workers > 1
+    if away and (linker is not None or not isinstance(chosen, str)):
+        raise ConfigError(
+            f"{'Ray' if ray else f'{workers} workers'} need a model given by name and the default linker; use workers=1"
+        )
 
     server = recipe.model.startswith(("vllm:", "ollama:"))
 
@@ -151,21 +160,31 @@ def generate(
         return ThreadPool(worker, _STREAMS, verbalizer.close) if server else InlinePool(worker, close=verbalizer.close)
 
     spec = WorkerSpec(recipe, graph.pack, graph.elements, graph.settings.without_secrets())
-    pool = inline if workers == 1 else partial(ProcessPool, spec.build, workers)
+    pool = (
+        partial(_ray_pool, spec, ray, workers) if ray else partial(ProcessPool, spec.build, workers) if away else inline
+    )
     labels = tuple(label.id for label in graph.pack.labels)
     batch = _BATCH if recipe.model == "template" else _MODEL_BATCH
     if server:
         batch = (
             graph.settings.model_concurrency or _BATCH
         )  # each stream could fill every call that may be under way at once
-        if workers > 1 and (graph.settings.model_tokens is not None or graph.settings.model_money is not None):
+        if away and (graph.settings.model_tokens is not None or graph.settings.model_money is not None):
             raise ConfigError(
-                f"a budget of tokens or money holds for one process, not for {workers}; leave --workers at 1"
+                "a budget of tokens or money holds for one process, not for several; leave --workers at 1 and --ray away"
             )
     cells = _cells(recipe, graph)
+    if fork and out is not None:
+        out = free_folder(out, recipe)
     return Run(
         recipe, pool, labels=labels, out=out, trajectories=given, cells=cells, title=graph.pack.name, batch=batch
     )
+
+
+def _ray_pool(spec: WorkerSpec, address: str, workers: int) -> Pool:
+    from engine.runs.ray_pool import RayPool
+
+    return RayPool(spec.build, address, workers if workers > 1 else 0)
 
 
 def _cells(recipe: Recipe, graph: TrajectoryGraph) -> dict[Cell, int] | None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from engine.processes import end_with_main
+from ontology.errors import WorkerLost
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from concurrent.futures import Future, ProcessPoolExecutor
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
+    from multiprocessing.connection import Connection
 
     from engine.runs.outcome import Outcome, Slot
 
@@ -94,41 +99,65 @@ def _first(futures: set[Future[list[Outcome]]]) -> tuple[list[Outcome], set[Futu
     return done.result(), futures - {done}
 
 
+_build: Callable[[], Work] | None = None
 _work: Work | None = None
 
 
-def _start(build: Callable[[], Work]) -> None:
-    global _work  # noqa: PLW0603 - one worker a process, made once when the process starts
-    _work = build()
+def _start(build: Callable[[], Work], watched: Connection) -> None:
+    global _build  # noqa: PLW0603 - one worker a process, set once when the process starts
+    _build = build
+    end_with_main(watched)
 
 
 def _call(slots: Sequence[Slot]) -> list[Outcome]:
+    global _work  # noqa: PLW0603 - see `_start`; made at the first batch, so that what fails is said in words
     if _work is None:
-        raise RuntimeError("the worker process was not started")
+        if _build is None:
+            raise RuntimeError("the worker process was not started")
+        _work = _build()
     return _work(slots)
 
 
 class ProcessPool:
-    """Works in `workers` processes. `build` makes the worker there: a picklable function of plain data."""
+    """Works in `workers` processes. `build` makes the worker there: a picklable function of plain data. The processes end with this
+    one, however that ends.
+    """
 
     def __init__(self, build: Callable[[], Work], workers: int) -> None:
         import multiprocessing
         from concurrent.futures import ProcessPoolExecutor
 
         context = multiprocessing.get_context("spawn")  # fork would copy threads of the linker's libraries
-        self._pool: ProcessPoolExecutor = ProcessPoolExecutor(workers, context, _start, (build,))
+        self._watched, self._held = context.Pipe(duplex=False)
+        self._pool = ProcessPoolExecutor(workers, context, _start, (build, self._watched))
         self._futures: set[Future[list[Outcome]]] = set()
         self.capacity = 2 * workers
 
     def submit(self, slots: Sequence[Slot]) -> None:
         """Sends a batch to a process."""
-        self._futures.add(self._pool.submit(_call, slots))
+        with self._explained():
+            self._futures.add(self._pool.submit(_call, slots))
 
     def next(self) -> list[Outcome]:
-        """Waits for any batch."""
-        done, self._futures = _first(self._futures)
+        """Waits for any batch. WorkerLost when a process ended before its work was done."""
+        with self._explained():
+            done, self._futures = _first(self._futures)
         return done
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        from concurrent.futures.process import BrokenProcessPool
+
+        try:
+            yield
+        except BrokenProcessPool:
+            raise WorkerLost(
+                "one of the worker processes ended before its work was done (killed, or out of memory); what is committed is "
+                "kept: give the same command again, with fewer --workers where memory is short"
+            ) from None
 
     def close(self) -> None:
         """Ends the processes; what they still hold is dropped (it is made again on resume)."""
+        self._held.close()  # nobody waits for what is still in work
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._watched.close()

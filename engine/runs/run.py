@@ -92,13 +92,14 @@ class Run:
 
     def _go(self) -> Iterator[Record]:
         self.report = RunReport(self.recipe.n, self._axes)
-        seen = DuplicateIndex()
+        seen = DuplicateIndex(self.recipe.near_duplicate, self._text)
         first = 0
         if self.folder is not None:
             self.folder.open()
         kept = self.folder.resume() if self.folder is not None else iter(self._memory or ())
         for record in kept:
             seen.add(record.text)
+            seen.settle()
             self.report.accept(record)
             first = record.slot + 1
             yield record
@@ -112,6 +113,12 @@ class Run:
         self._complete = True
         if self.folder is not None:
             self._finish()
+
+    def _text(self, number: int) -> str:
+        """The text of the record that was committed as the `number`th."""
+        if self.folder is not None:
+            return self.folder.text(number)
+        return self._memory[number].text if self._memory is not None else ""
 
     def _finished(self) -> bool:
         """Whether the folder holds all that this run will make: sentences given up at its end leave no record to tell."""
@@ -153,6 +160,7 @@ class Run:
                 done, again = self._settle(waiting, ready, lost, seen)
                 if done:
                     self._commit(done)
+                    seen.settle()
                     yield from (record for outcome in done for record in outcome.records)
                 if again:
                     pool.submit(again)

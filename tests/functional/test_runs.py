@@ -371,3 +371,114 @@ def test_manifest_and_card_agree_with_the_records(graph, tmp_path):
     assert manifest["counts"]["accepted"] == 15
     assert manifest["counts"]["rejected"] == len(rejected)
     assert str(tmp_path) not in (tmp_path / "run" / "README.md").read_text()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of one megabyte of its own, which root may make."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip("a disk cannot be made here: mount needs root")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_ends_the_command_cleanly_and_it_goes_on_once_there_is_room(graph, tmp_path, small_disk):
+    command = [
+        sys.executable,
+        "-m",
+        "engine.cli",
+        "generate",
+        "-n",
+        "1700",
+        "--seed",
+        "3",
+        "--catalog",
+        "pack",
+        "--out",
+    ]
+    ended = subprocess.run([*command, str(small_disk / "run")], capture_output=True, text=True, check=False)
+    assert ended.returncode == 3, ended.stderr
+    assert "No space left on device" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    kept = (small_disk / "run" / "records.jsonl").read_bytes()
+    assert kept.endswith(b"\n")
+    assert kept.count(b"\n") > 100
+    subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
+    with generate(graph, 1700, seed=3, out=small_disk / "run") as run:
+        list(run)
+    with generate(graph, 1700, seed=3, out=tmp_path / "whole") as run:
+        list(run)
+    assert contents(small_disk / "run") == contents(tmp_path / "whole")
+
+
+def test_a_read_only_disk_is_one_sentence_and_what_was_there_stays(graph, small_disk):
+    with generate(graph, 20, seed=3, out=small_disk / "run") as run:
+        next(iter(run))
+    before = (small_disk / "run" / "records.jsonl").read_bytes()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(StoreError, match=r"Read-only file system.*choose an --out"):
+        generate(graph, 20, seed=3, out=small_disk / "run")
+    with pytest.raises(StoreError, match="Read-only file system"):
+        generate(graph, 20, seed=3, out=small_disk / "other")
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    assert (small_disk / "run" / "records.jsonl").read_bytes() == before
+
+
+def test_a_clock_that_jumps_changes_no_byte(graph, tmp_path, monkeypatch):
+    with generate(graph, 40, seed=2, out=tmp_path / "one") as run:
+        list(run)
+    ticks = iter(range(10**9))
+    monkeypatch.setattr(time, "time", lambda: 4e9 - 1e6 * next(ticks))
+    with generate(graph, 40, seed=2, out=tmp_path / "two") as run:
+        list(run)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_near_duplicates_are_taken_where_the_recipe_says_so(graph):
+    def same(request: object) -> str:
+        return "Blood pressure was 128/76 at the visit today."
+
+    recipe = Recipe(3, quotas={"none": 3}, near_duplicate=0.0)
+    assert len({record.text for record in worked(graph, recipe, Scripted(same))}) == 1
+
+
+def test_runs_are_listed_shown_and_compared(graph, tmp_path):
+    from click.testing import CliRunner
+
+    from engine.cli import cli
+
+    for name, n, seed in (("a", 12, 1), ("b", 12, 2)):
+        with generate(graph, n, seed=seed, out=tmp_path / name, quotas={"stage:mild": 6, "stage:*": 6}) as run:
+            list(run)
+    with generate(graph, 30, seed=1, out=tmp_path / "c") as run:
+        run._batch = 4
+        next(iter(run))
+
+    def told(*arguments: str):
+        result = CliRunner().invoke(cli, ["runs", *arguments, "--json"])
+        assert result.exit_code == 0, result.output
+        return json.loads(result.output)
+
+    listed = told("list", str(tmp_path))
+    assert [(Path(run["path"]).name, run["state"]) for run in listed] == [
+        ("a", "complete"),
+        ("b", "complete"),
+        ("c", "unfinished"),
+    ]
+    shown = told("show", str(tmp_path / "a"))
+    counts = shown["counts"]
+    assert counts == json.loads((tmp_path / "a" / "manifest.json").read_text())["counts"]
+    assert counts["requested"] == counts["accepted"] + counts["rejected"] + counts["dead_lettered"]
+    assert counts["by_quota"]["stage:mild"] == [6, 6]
+    compared = told("compare", str(tmp_path / "a"), str(tmp_path / "b"))
+    assert compared["recipe"] == {"seed": [1, 2]}
+    assert compared["counts"]["accepted"] == [12, 12]
+    plain = CliRunner().invoke(cli, ["runs", "show", str(tmp_path / "a")])
+    assert "requested {requested} = accepted 12 + rejected".format(**counts) in plain.output
+    wrong = CliRunner().invoke(cli, ["runs", "show", str(tmp_path)])
+    assert "is no run folder" in str(wrong.exception)

@@ -1,0 +1,167 @@
+"""Workers in other processes and on Ray: the same bytes, and what is lost with them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.runs import generate
+from engine.runs.outcome import Outcome, Slot
+from engine.runs.pools import ProcessPool
+from engine.testing import tiny_graph
+from ontology.errors import ConfigError, RunConflict, WorkerLost
+
+FILES = ("records.jsonl", "rejected.jsonl", "dead.jsonl", "manifest.json", "README.md", "recipe.toml")
+
+
+@pytest.fixture(scope="module")
+def graph():
+    with tiny_graph() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def whole(graph, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole") / "run"
+    with generate(graph, 300, seed=4, out=out) as run:
+        list(run)
+    return contents(out)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in FILES}
+
+
+def slow():
+    """A worker that ends its own process at slot 3, once."""
+
+    def work(slots):
+        for slot in slots:
+            if slot.index == 3:
+                mark = Path(os.environ["DUALALIGN_TEST_MARK"])
+                if not mark.exists():
+                    mark.write_text("killed")
+                    os.kill(os.getpid(), signal.SIGKILL)
+        return [Outcome(slot, complete=True) for slot in slots]
+
+    return work
+
+
+def test_a_worker_process_that_is_killed_ends_the_run_with_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("DUALALIGN_TEST_MARK", str(tmp_path / "mark"))
+    pool = ProcessPool(slow, 2)
+    try:
+        pool.submit([Slot(3)])
+        with pytest.raises(WorkerLost, match=r"give the same command again, with fewer --workers"):
+            pool.next()
+    finally:
+        pool.close()
+
+
+@pytest.mark.slow
+def test_ray_on_this_machine_gives_the_bytes_of_one_process(graph, whole, tmp_path):
+    pytest.importorskip("ray", reason="the ray extra is not installed")
+    with generate(graph, 300, seed=4, out=tmp_path / "ray", ray="local", workers=2) as run:
+        list(run)
+    assert contents(tmp_path / "ray") == whole
+
+
+@pytest.mark.slow
+def test_a_ray_actor_that_is_killed_loses_nothing(graph, whole, tmp_path):
+    ray = pytest.importorskip("ray", reason="the ray extra is not installed")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        with generate(graph, 300, seed=4, out=tmp_path / "ray", ray="local", workers=2) as run:
+            records = iter(run)
+            next(records)
+            mine = [row for row in _actors() if row != os.getpid()]
+            assert len(mine) == 2
+            os.kill(mine[0], signal.SIGKILL)
+            list(records)
+    finally:
+        ray.shutdown()
+    assert contents(tmp_path / "ray") == whole
+
+
+def _actors() -> list[int]:
+    """Process ids of the actors of the Ray that this process started."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                line = (folder / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if line.startswith(b"ray::_Remote") and _descends(int(folder.name)):
+                found.append(int(folder.name))
+    return found
+
+
+def _descends(process: int) -> bool:
+    while process > 1:
+        if process == os.getpid():
+            return True
+        try:
+            process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            return False
+    return False
+
+
+def test_a_cluster_that_is_not_there_is_one_sentence(graph):
+    pytest.importorskip("ray", reason="the ray extra is not installed")
+    with pytest.raises(ConfigError, match=r"no Ray cluster at '127\.0\.0\.1:1'"):
+        list(generate(graph, 2, ray="127.0.0.1:1"))
+
+
+@pytest.mark.slow
+def test_worker_processes_end_with_a_run_that_is_killed(tmp_path):
+    command = [sys.executable, "-m", "engine.cli", "generate", "-n", "5000", "--seed", "3", "--catalog", "pack"]
+    process = subprocess.Popen(
+        [*command, "--workers", "2", "--out", str(tmp_path / "run")],
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "DUALALIGN_TEST_RUN": str(tmp_path)},
+    )
+    records = tmp_path / "run" / "records.jsonl"
+    while process.poll() is None and not (records.exists() and records.stat().st_size):
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    until = time.monotonic() + 30
+    while _marked(str(tmp_path)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not _marked(str(tmp_path))
+
+
+def _marked(mark: str) -> list[str]:
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and folder.name != str(os.getpid()):
+            try:
+                if f"DUALALIGN_TEST_RUN={mark}\0".encode() in (folder / "environ").read_bytes():
+                    found.append(folder.name)
+            except OSError:
+                continue
+    return found
+
+
+def test_a_forked_run_stands_beside_the_old_one_and_goes_on_as_itself(graph, tmp_path):
+    with generate(graph, 6, seed=1, out=tmp_path / "run") as run:
+        old = list(run)
+    with pytest.raises(RunConflict, match=r"--fork"):
+        generate(graph, 6, seed=2, out=tmp_path / "run")
+    with generate(graph, 6, seed=2, out=tmp_path / "run", fork=True) as run:
+        new = list(run)
+        assert run.folder is not None
+        assert run.folder.path == tmp_path / "run-2"
+    with generate(graph, 6, seed=2, out=tmp_path / "run", fork=True) as run:
+        assert list(run) == new != old
+    with generate(graph, 6, seed=1, out=tmp_path / "run", fork=True) as run:
+        assert list(run) == old
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "run-2"]
