@@ -68,7 +68,7 @@ class RayPool:
         count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
         self._build = ray.put(build)
         self._kind = ray.remote(num_cpus=1)(_Remote)
-        self._idle: deque[Any] = deque(actor for _ in range(_AHEAD) for actor in self._actors(count))
+        self._idle: deque[Any] = deque(self._actors(count) * _AHEAD)
         self._waiting: deque[Sequence[Slot]] = deque()
         self._flying: dict[Any, tuple[Any, Sequence[Slot]]] = {}
         self._losses = 0
