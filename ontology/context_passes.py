@@ -49,25 +49,25 @@ class ContextPass:
         self._cues = tuple(cues)
         self._rule = lru_cache(maxsize=None)(partial(_rule, ConTextRule))
         vocabulary = {token for cue in cues for token in cue.tokens}
-        self._tokens = {token: token for token in vocabulary}
+        self._tokens = _Tokens({token: token for token in vocabulary})
         self._tokens |= {one: kind for one, kind in folded.items() if kind in vocabulary}
         self._tokens |= {CONCEPT: CONCEPT, OPEN: OPEN, CLOSE: CLOSE}
         self._trie = _Trie(self._cues, gap_ends | {folded.get(one, one) for one in gap_ends})
-        self._triggers = _triggers(cues) if skip else None
+        acting = _triggers(cues) if skip else frozenset()
+        self._acting = frozenset(one for one, kind in self._tokens.items() if kind in acting)
+        self._always = not skip or UNKNOWN in acting
         self._skip = skip
         self._read = lru_cache(maxsize=_REMEMBERED)(self._reaching)
 
     def __call__(self, tokens: Sequence[str]) -> tuple[Reached, ...] | None:
         """The cues that reach each `@` of `tokens`, in order; None where there are none at all."""
-        shape = self.simplified(tokens)
-        if self._triggers is not None and self._triggers.isdisjoint(shape):
+        if not self._always and self._acting.isdisjoint(tokens):
             return None
-        return self._read(shape)
+        return self._read(self.simplified(tokens))
 
     def simplified(self, tokens: Sequence[str]) -> tuple[str, ...]:
         """The tokens as this pass sees them: what no cue of it names is `_`."""
-        known = self._tokens
-        return tuple([known.get(token, UNKNOWN) for token in tokens])
+        return tuple(map(self._tokens.__getitem__, tokens))
 
     def _reaching(self, shape: tuple[str, ...]) -> tuple[Reached, ...] | None:
         matches = self._longest(self._trie.find(shape))
@@ -88,6 +88,15 @@ class ContextPass:
         for target, modifier in graph.edges:
             found[target.start].append((modifier.category, *modifier.modifier_span))
         return tuple(tuple(found[place]) for place in places)
+
+
+class _Tokens(dict[str, str]):
+    """Tokens as a pass sees them. There are few (`ontology.context` makes them of the rules), so what is met is kept."""
+
+    def __missing__(self, token: str) -> str:
+        if len(self) < _REMEMBERED:
+            self[token] = UNKNOWN
+        return UNKNOWN
 
 
 def _rule(make: Any, cue: Cue) -> Any:

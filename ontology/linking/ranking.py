@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from ontology.concept import Concept, Cui
+    from ontology.linking.senses import Candidates
 
 __all__ = ["Ranking"]
 
@@ -53,20 +54,24 @@ class Ranking:
             return hits
         tops = {hit.candidates[0][0] for hit in hits}
         out = list(hits)
+        read: dict[Candidates, Candidates] = {}
         for at in doubtful:
-            out[at] = self._reread(hits[at], tops)
+            start, end, candidates = hits[at]
+            if candidates not in read:
+                read[candidates] = self._reread(candidates, tops)
+            out[at] = Hit(start, end, read[candidates])
         return out
 
-    def _reread(self, hit: Hit, tops: set[Cui]) -> Hit:
-        best = hit.candidates[0][1]
-        close = [cui for cui, score in hit.candidates if best - score <= _CLOSE]
+    def _reread(self, candidates: Candidates, tops: set[Cui]) -> Candidates:
+        best = candidates[0][1]
+        close = [cui for cui, score in candidates if best - score <= _CLOSE]
         others = tops.difference(close)
         gains = {cui: self._gain(cui, others) for cui in close}
         if len(set(gains.values())) == 1:
-            return hit
+            return candidates
         most = max(gains.values())
-        read = [(cui, round(score - most + gains.get(cui, 0.0), 4)) for cui, score in hit.candidates]
-        return Hit(hit.start, hit.end, tuple(sorted(read, key=lambda pair: (-pair[1], pair[0]))))
+        read = [(cui, round(score - most + gains.get(cui, 0.0), 4)) for cui, score in candidates]
+        return tuple(sorted(read, key=lambda pair: (-pair[1], pair[0])))
 
     def _gain(self, cui: Cui, others: set[Cui]) -> float:
         parents, types = self._about(cui)
