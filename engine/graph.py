@@ -109,10 +109,11 @@ class TrajectoryGraph:
 
     @cached_property
     def linker(self) -> CatalogLinker:
-        """The linker over `catalog`."""
+        """The linker over `catalog`; of concepts that share a string the pack's come first."""
         from ontology.linker import CatalogLinker
 
-        return CatalogLinker(self.catalog, cache=self.settings.cache)
+        expected = [concept.cui for concept in self.pack.concepts]
+        return CatalogLinker(self.catalog, cache=self.settings.cache, prefer=expected)
 
     @cached_property
     def validator(self) -> Validator:

@@ -19,7 +19,8 @@ __all__ = ["Linker", "open_vocabulary"]
 class Linker:
     """Finds the concepts of a catalog in texts, with assertion and informant.
 
-    `catalog`: concepts by CUI, or a name: `hpo`, `pack`, or a file; None: the pack's words over the HPO. `pack`: a folder
+    `catalog`: concepts by CUI, or a name: `hpo`, `pack`, or a file; None: the pack's words over the HPO, its
+    concepts first where a string means several. `pack`: a folder
     (default: the shipped one). `fuzzy=False` finds strings of the catalog and their inflected forms only. `model`: a spaCy or scispaCy
     model by name, whose entities and noun chunks are linked as well. `context=False`: everything is present and told by the clinician
     (faster). `cache`: the folder for indexes (default: the user's). Opening takes some seconds.
@@ -45,13 +46,17 @@ class Linker:
     ) -> None:
         from engine.settings import Settings
         from ontology.linker import CatalogLinker
+        from ontology.pack import load_pack
 
         where = cache or Settings.load().cache
         self.catalog: Mapping[Cui, Concept] = (
             catalog if isinstance(catalog, Mapping) else open_vocabulary(catalog, pack=pack, cache=where)
         )
         """The concepts that are looked for."""
-        self._linker = CatalogLinker(self.catalog, cache=where, fuzzy=fuzzy, model=model, context=context)
+        expected = () if catalog is not None else [concept.cui for concept in load_pack(pack).concepts]
+        self._linker = CatalogLinker(
+            self.catalog, cache=where, fuzzy=fuzzy, model=model, context=context, prefer=expected
+        )
 
     @overload
     def __call__(self, texts: str) -> tuple[Mention, ...]: ...  # type: ignore[overload-overlap] # a str is an iterable of str too

@@ -64,7 +64,7 @@ class WorkerSpec:
             self.pack,
             catalog,
             combine(self.pack, self.elements),
-            CatalogLinker(catalog, cache=cache),
+            CatalogLinker(catalog, cache=cache, prefer=[concept.cui for concept in self.pack.concepts]),
             Validator(self.pack, catalog),
             open_verbalizer(self.recipe.model, self.pack, self.settings, decoding=self.recipe.decoding),
         )
