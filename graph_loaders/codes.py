@@ -19,6 +19,9 @@ __all__ = ["NO_CONCEPT", "OUTSIDE", "SIGNS", "Codes", "Meaning", "Threshold"]
 NO_CONCEPT = "code without a concept"
 OUTSIDE = "concept outside the pack and the mapping"
 
+_SAME = 4096
+"""Objects that are known by their identity."""
+
 SIGNS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
@@ -69,12 +72,20 @@ class Codes:
         self._wanted, self._mapped, self._catalog = frozenset(wanted), mapped or {}, catalog
         self._thresholds = thresholds or {}
         self._known: dict[Coding, Meaning] = {}
+        self._same: dict[int, tuple[Coding, Meaning]] = {}
 
     def meaning(self, coding: Coding) -> Meaning:
         """What the code says; the system in any common spelling."""
+        same = self._same.get(id(coding))
+        if (
+            same is not None and same[0] is coding
+        ):  # sources say one code a million times with one object: nothing to hash
+            return same[1]
         found = self._known.get(coding)
         if found is None:
             found = self._known[coding] = self._look(coding)
+        if len(self._same) < _SAME:
+            self._same[id(coding)] = coding, found  # which keeps the object, and so its id
         return found
 
     def _look(self, coding: Coding) -> Meaning:

@@ -125,8 +125,14 @@ def _evidence(events: Sequence[ClinicalEvent], entry: float, leaves: float, tall
         if coding is not None and event.cui is None and event.assertion is present:  # the common case, quickly
             meaning = meaning_of(coding)
             cui, age = meaning.cui, event.age
+            if cui is None and not meaning.thresholds and not event.also:
+                skipped[_unknown(coding, meaning, tally)] += 1
+                continue
             if cui is not None and age <= leaves:
-                ages.setdefault(cui, []).append(max(entry, age))
+                if cui in ages:
+                    ages[cui].append(max(entry, age))
+                else:
+                    ages[cui] = [max(entry, age)]
                 if event.until is not None or event.after is not None:
                     found.limit(cui, event)
                 used += 1
@@ -156,11 +162,7 @@ def _use(event: ClinicalEvent, found: _Evidence, codes: Codes, tally: Tally) -> 
             return _measured(event, meaning, found)
         cui = meaning.cui
         if cui is None:
-            if meaning.reason == NO_CONCEPT:
-                tally.unmapped[f"{coding.system}:{coding.code}"] += 1
-            else:
-                tally.outside[meaning.outside] += 1
-            return meaning.reason
+            return _unknown(coding, meaning, tally)
     why = found.add(cui, event.age, holds=said is Assertion.PRESENT)
     if not why and said is Assertion.PRESENT:
         found.limit(cui, event)
@@ -176,6 +178,14 @@ def _meaning(coding: Coding, also: Sequence[Coding], codes: Codes) -> Meaning:
         if first.reason == NO_CONCEPT:
             first = meaning
     return first
+
+
+def _unknown(coding: Coding, meaning: Meaning, tally: Tally) -> str:
+    if meaning.reason == NO_CONCEPT:
+        tally.unmapped[f"{coding.system}:{coding.code}"] += 1
+    else:
+        tally.outside[meaning.outside] += 1
+    return meaning.reason
 
 
 def _measured(event: ClinicalEvent, meaning: Meaning, found: _Evidence) -> str:

@@ -7,7 +7,7 @@ Rubin 1977; Bladt and Soerensen 2005 for processes in continuous time).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -32,6 +32,15 @@ class Expectation:
         self.lost: Floats = np.zeros((events, width, width))
         self.log = 0.0
         self.years = 0.0
+
+    def __iadd__(self, other: Expectation) -> Self:
+        """What both give."""
+        self.score += other.score
+        self.information += other.information
+        self.lost += other.lost
+        self.log += other.log
+        self.years += other.years
+        return self
 
     def symmetric(self) -> tuple[Floats, Floats]:
         """Complete and lost information as symmetric matrices."""

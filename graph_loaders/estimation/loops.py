@@ -32,9 +32,9 @@ _LOWEST = -20.0
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     try:
-        return numba.njit(cache=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+        return numba.njit(cache=True, error_model="numpy", nogil=True)(function)  # type: ignore[no-any-return]
     except RuntimeError:  # no folder that can hold the cache
-        return numba.njit(error_model="numpy")(function)  # type: ignore[no-any-return]
+        return numba.njit(error_model="numpy", nogil=True)(function)  # type: ignore[no-any-return]
 
 
 @_compiled

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import tempfile
-from itertools import pairwise
 from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -106,16 +105,14 @@ class Panel:
         dies = person.died and self.death >= 0
         visits = sorted({person.entry_age, *person.visits}) if person.visits else []
         if visits:
-            for start, end in pairwise(visits):
-                self._put(number, PANEL, start, end, fixed, onset)
+            self._put(number, PANEL, visits, fixed, onset)
             if dies:
                 onset[self.death] = person.exit_age
-                self._put(number, TO_DEATH, visits[-1], person.exit_age, fixed, onset)
+                self._put(number, TO_DEATH, [visits[-1], person.exit_age], fixed, onset)
             return
         if dies:
             onset[self.death] = person.exit_age
-        for start, end in pairwise(_cuts(person, onset)):
-            self._put(number, EXACT, start, end, fixed, onset)
+        self._put(number, EXACT, _cuts(person, onset), fixed, onset)
 
     def _fixed(self, persona: Persona) -> npt.NDArray[np.uint8]:
         has = {f"{axis}:{value}" for axis, value in persona.traits.items()}
@@ -126,23 +123,29 @@ class Panel:
         self,
         person: int,
         kind: int,
-        start: float,
-        end: float,
+        cuts: list[float],
         fixed: npt.NDArray[np.uint8],
         onset: npt.NDArray[np.float64],
     ) -> None:
-        row = self._open[self._used]
-        row["person"], row["kind"], row["start"], row["end"] = person, kind, start, end
-        row["fixed"] = fixed
-        state = (onset <= start).astype(np.uint8)
+        """The intervals between `cuts`, all at once: they are many, and each call of numpy has its price."""
+        ages = np.array(cuts)
+        start, end = ages[:-1, None], ages[1:, None]
+        state = (onset <= start).view(np.uint8)
         state[(onset > start) & (onset <= end)] = BEGINS
         if kind == TO_DEATH:
-            state[: self.death][state[: self.death] == BEGINS] = 0
-        row["state"] = state
-        self.intervals += 1
-        self._used += 1
-        if self._used == _CHUNK:
-            self._flush()
+            state[:, : self.death][state[:, : self.death] == BEGINS] = 0
+        done, count = 0, len(cuts) - 1
+        while done < count:
+            part = slice(done, min(count, done + _CHUNK - self._used))
+            size = part.stop - done
+            rows = self._open[self._used : self._used + size]
+            rows["person"], rows["kind"], rows["fixed"] = person, kind, fixed
+            rows["start"], rows["end"], rows["state"] = ages[part], ages[part.start + 1 : part.stop + 1], state[part]
+            self._used += size
+            done += size
+            if self._used == _CHUNK:
+                self._flush()
+        self.intervals += count
 
     def _flush(self) -> None:
         full, self._open, self._used = self._open[: self._used], np.zeros(_CHUNK, self.dtype), 0
