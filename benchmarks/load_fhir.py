@@ -132,6 +132,7 @@ def kill(kills: int) -> Iterator[str]:
         )
         graph, hurt, left = folder / "killed.graph", 0, 0
         for _ in range(kills):
+            graph.unlink(missing_ok=True)
             process = subprocess.Popen(command(graph.name), env=environment, stdout=subprocess.DEVNULL)
             time.sleep(rng.uniform(0.3, 1.1) * length)
             if process.poll() is None:
