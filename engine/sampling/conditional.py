@@ -1,8 +1,11 @@
 """How criteria are met: by rejection where that is likely, else steered by an exact backward pass or by particles.
 
-`strategy` decides once for a model and criteria: 4,000 plain draws first; above 5 % of them, rejection is exact and cheap.
+`strategy` decides once for a model and criteria: 4,000 plain draws first; above 1 % of them, rejection is exact and cheap.
 Otherwise a pilot of independent particle runs gives the probability with its standard error, the effective share of the
-particles and of the runs, and the share of distinct ancestors; below an effective share of 0.2 the criteria are refused.
+particles and of the runs, and the share of distinct ancestors. Particles that all miss a kind of path (those who meet "at most
+15 onsets" by an early death, say) agree with each other and are wrong: 36,000 more plain draws must not meet the criteria more
+often than the particles allow. Where they do, or where the effective share is below 0.2, rejection is used if ten plain draws
+met the criteria; otherwise the criteria are refused.
 """
 
 from __future__ import annotations
@@ -32,10 +35,13 @@ __all__ = ["Probability", "Strategy", "conditions", "exact_probability", "strate
 LEAST_ESS = 0.2
 """Effective share below which conditional samples are refused."""
 
-LIKELY = 0.05
+LIKELY = 0.01
 """Share of plain draws from which on rejection is used."""
 
 _PILOT = 4000
+_LONG_PILOT = 36_000
+_ENOUGH_HITS = 10
+_TOO_UNLIKELY = 1e-3
 _PILOT_KEY = np.array([0x5EED, 0xC0DE], np.uint64)
 _RUNS = 24
 _SIZES = (64, 256, 1024)
@@ -127,7 +133,7 @@ def conditions(rates: Rates, wanted: Wanted) -> bool:
 def strategy(
     model: ProgressionModel, who: Persons, rates: Rates, wanted: Wanted, *, likely: float = LIKELY
 ) -> Strategy:
-    """How to meet these criteria, from a pilot with a fixed seed. Infeasible below an effective share of 0.2.
+    """How to meet these criteria, from a pilot with a fixed seed. Infeasible below an effective share of 0.2, see above.
 
     Cost: some 20 milliseconds where they are likely, else a second or two.
     """
@@ -139,33 +145,69 @@ def strategy(
     if share >= likely:
         return Strategy(Probability(share, math.sqrt(share * (1 - share) / _PILOT), "rejection", draws=_PILOT))
     twist = _exact_twist(model, who, rates, wanted, float(np.median(pilot.entry))) or _quick_twist(model, rates, wanted)
-    found: Strategy | None = None
-    for size in _SIZES:
-        found = Strategy(_pilot(who, rates, wanted, twist, size), size, twist)
-        if found.figures.ess >= LEAST_ESS:
-            return found
-    assert found is not None  # there is a size
-    figures = found.figures
+    found = Strategy(_pilot(who, rates, wanted, twist, _SIZES[0]), _SIZES[0], twist)
+    for size in _SIZES[1:]:
+        if found.figures.ess < LEAST_ESS:
+            found = Strategy(_pilot(who, rates, wanted, twist, size), size, twist)
+    hits, draws = int(met.sum()) + _more_hits(rates, who, wanted), _PILOT + _LONG_PILOT
+    missed = _missed(found.figures, hits, draws)
+    if found.figures.ess >= LEAST_ESS and not missed:
+        return found
+    if hits >= _ENOUGH_HITS:
+        share = hits / draws
+        return Strategy(Probability(share, math.sqrt(share * (1 - share) / draws), "rejection", draws=draws))
+    raise _too_rare(found.figures, hits if missed else 0, draws)
+
+
+def _more_hits(rates: Rates, who: Persons, wanted: Wanted) -> int:
+    """How many of 36,000 more plain draws meet the criteria."""
+    found = 0
+    for part in range(1, _LONG_PILOT // _PILOT + 1):
+        found += int(_meets(_plain(rates, who, wanted, _PILOT, first=part * _PILOT), rates, who, wanted).sum())
+    return found
+
+
+def _missed(figures: Probability, hits: int, draws: int) -> bool:
+    """Whether plain draws met the criteria more often than chance allows at three standard errors above the particles' estimate."""
+    from scipy.stats import poisson
+
+    most = (figures.probability + 3 * figures.se) * draws
+    return hits > 0 and float(poisson.sf(hits - 1, most)) < _TOO_UNLIKELY
+
+
+def _too_rare(figures: Probability, missed: int, draws: int) -> Infeasible:
+    way_out = "include or exclude fewer concepts, allow more onsets or a longer window"
+    if missed:
+        text = (
+            f"steered draws miss persons who meet the criteria, and only {missed} of {draws} plain draws do; {way_out}"
+        )
+        return Infeasible(text, "ess")
     if figures.probability == 0.0:
         said = f"none of {_RUNS * _SIZES[-1]} steered draws met them"
     else:
         said = (
             f"their probability is about {figures.probability:.1e} and the effective share of draws {figures.ess:.2f}"
         )
-    raise Infeasible(
-        f"the criteria are too rare to sample without near copies: {said} (at least {LEAST_ESS} is asked); include or exclude "
-        "fewer concepts, allow more onsets or a longer window",
+    return Infeasible(
+        f"the criteria are too rare to sample without near copies: {said} (at least {LEAST_ESS} is asked); {way_out}",
         "acceptance" if figures.probability == 0.0 else "ess",
     )
 
 
-def _plain(rates: Rates, who: Persons, wanted: Wanted, count: int, key: npt.NDArray[np.uint64] | None = None) -> Paths:
-    """Draws that meet nothing but the persona and the window."""
+def _plain(
+    rates: Rates,
+    who: Persons,
+    wanted: Wanted,
+    count: int,
+    key: npt.NDArray[np.uint64] | None = None,
+    first: int = 0,
+) -> Paths:
+    """Draws that meet nothing but the persona and the window: persons `first` and so many more of a stream."""
     none = np.zeros_like(wanted.include)
     free = Wanted(none, 0, none, -1, -1, 0, rates.size, wanted.window)
     out = Paths.empty(count, rates.size, len(who.axis_start) - 1, who.risk_log.shape[1])
     open_ages = who._replace(low=-1e9, high=1e9)
-    run(_PILOT_KEY if key is None else key, 0, count, 1, open_ages, rates, free, out)
+    run(_PILOT_KEY if key is None else key, first, count, 1, open_ages, rates, free, out)
     return out
 
 

@@ -1,4 +1,5 @@
 import itertools
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,13 @@ from scipy.linalg import expm
 from engine.sampling.backward import closure, lattice, probability_of_person
 from engine.sampling.conditional import Strategy, conditions, strategy
 from engine.sampling.criteria import Criteria
+from engine.sampling.model import combine
 from engine.sampling.rates import wanted_of
 from engine.sampling.sampler import Sampler, SampleReport, draw, probability, sample, sample_arrays
 from engine.sampling.tables import Paths
+from graph_loaders.facts import facts_to_elements
 from ontology.errors import ConfigError, Infeasible
+from ontology.pack import load_pack
 
 sys.path.insert(0, str(Path(__file__).parent))
 from planted import APATHY, APRAXIA, CALCULATION, JUDGMENT, SIGNS, planted_model
@@ -247,3 +251,18 @@ def test_a_strategy_is_the_same_every_time():
     sampler.paths(np.array([4, 4], np.uint64), 0, 5, report, 100)
     assert report.accepted == 5
     assert APATHY not in model.events
+
+
+@pytest.mark.parametrize("most", [15, 5])
+def test_few_onsets_of_many_concepts_are_as_probable_as_plain_draws_say(most):
+    """Such persons die early; particles that follow the rates of the moment all miss them."""
+    pack = load_pack()
+    model = combine(pack, facts_to_elements(pack))
+    free = sample_arrays(model, 40_000, 77)
+    onsets = np.bincount(free.person[free.event < model.concepts], minlength=40_000)
+    share = float((onsets <= most).mean())
+    asked = Criteria(max_onsets=most)
+    figures = probability(model, asked)
+    assert abs(figures.probability - share) < 4 * math.hypot(figures.se, math.sqrt(share / 40_000))
+    found = sample_arrays(model, 20, 3, asked)
+    assert np.bincount(found.person[found.event < model.concepts], minlength=20).max() <= most
