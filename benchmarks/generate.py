@@ -1,11 +1,14 @@
 """Template sentences a second through planning, linking, validation and commit, on one core; and where the time goes.
 
-python benchmarks/generate.py [SENTENCES]      last line: JSON
+python benchmarks/generate.py [SENTENCES]                  last line: JSON
+python benchmarks/generate.py --memory SMALL LARGE         peak memory of two durable runs, each in a process of its own
 """
 
 from __future__ import annotations
 
 import json
+import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -24,14 +27,14 @@ def main(count: int) -> None:
         started = time.perf_counter()
         list(generate(graph, 20, seed=1))
         warm = time.perf_counter() - started
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         run = generate(graph, count, seed=7)
         made = len(list(run))
-        memory = time.perf_counter() - started
-        started = time.perf_counter()
+        wall, wall_cpu = time.perf_counter() - started, time.process_time() - cpu
+        started, cpu = time.perf_counter(), time.process_time()
         with generate(graph, count, seed=7, out=Path(folder) / "run") as durable:
             list(durable)
-        disk = time.perf_counter() - started
+        disk, disk_cpu = time.perf_counter() - started, time.process_time() - cpu
         parts = stages(graph, min(count, 2000))
     print(
         f"opening and warming up: {warm:.1f} s; acceptance {run.report.acceptance:.4f}; {run.report.as_data()['by_code']}"
@@ -39,13 +42,39 @@ def main(count: int) -> None:
     for name, rate in parts.items():
         print(f"  {name:<12} {rate:>10,.0f} /s")
     result = {
-        "sentences_per_s": round(made / memory),
+        "sentences_per_s": round(made / wall),
         "durable_per_s": round(made / disk),
-        "durability_cost": round(disk / memory, 3),
+        "durability_cost": round(disk / wall, 3),
+        "durability_cost_cpu": round(disk_cpu / wall_cpu, 3),
         "acceptance": round(run.report.acceptance, 4),
         **{f"{name}_per_s": round(rate) for name, rate in parts.items()},
     }
     print(json.dumps(result))
+
+
+def memory(counts: list[int]) -> None:
+    """Peak memory by size of run. Only sentences of the same trigrams are refused: templates have no million things to say."""
+    peaks = {}
+    for count in counts:
+        done = subprocess.run(
+            [sys.executable, __file__, "--peak", str(count)], check=True, capture_output=True, text=True
+        )
+        peaks[count] = int(done.stdout.splitlines()[-1])
+        print(f"{count} sentences: {peaks[count] / 1024:.0f} MiB", flush=True)
+    small, large = min(counts), max(counts)
+    print(json.dumps({"peak_kib": peaks, "ratio": round(peaks[large] / peaks[small], 3)}))
+
+
+def peak(count: int) -> None:
+    """Makes a durable run and prints the most memory this process had, in KiB."""
+    with (
+        open_graph() as graph,
+        tempfile.TemporaryDirectory() as folder,
+        generate(graph, count, seed=7, out=Path(folder) / "run", near_duplicate=1.0) as run,
+    ):
+        for _ in run:
+            pass
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def stages(graph, count: int) -> dict[str, float]:
@@ -76,4 +105,9 @@ def stages(graph, count: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5000)
+    if sys.argv[1:2] == ["--memory"]:
+        memory([int(count) for count in sys.argv[2:]])
+    elif sys.argv[1:2] == ["--peak"]:
+        peak(int(sys.argv[2]))
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 5000)

@@ -93,13 +93,17 @@ def check(whole: Path, target: Path) -> dict[str, int]:
     }
 
 
-def kill(kills: int, arguments: list[str], work: Callable[[Path], Any], home: Path) -> dict[str, int]:
+def kill(
+    kills: int, arguments: list[str], work: Callable[[Path], Any], home: Path, longest: float = LONGEST
+) -> dict[str, int]:
     """Kills runs at random times until there were `kills`; every run is made to its end and compared."""
     chance = random.Random(1)  # noqa: S311 - times of kills, the same each run
     begun, whole = time.perf_counter(), home / "whole"
     if (code := ended(forked(lambda: work(whole)), 3600)) != 0:
         sys.exit(f"the undisturbed run ended with {code}")
     print(f"undisturbed: {time.perf_counter() - begun:.1f} s", flush=True)
+    for kept in (home / "cache").glob("answers.sqlite3*"):
+        kept.unlink()  # a run that is killed asks the model itself
     done = runs = writing = 0
     found = dict.fromkeys(("different_files", "torn", "missing", "wrong", "duplicate"), 0)
     while done < kills:
@@ -108,7 +112,7 @@ def kill(kills: int, arguments: list[str], work: Callable[[Path], Any], home: Pa
         while done < kills and code is None:
             begun_size = size(target)
             child = cold(arguments, target) if done % COLD == COLD - 1 else forked(lambda: work(target))  # noqa: B023 - used at once
-            code = ended(child, chance.uniform(0, LONGEST))
+            code = ended(child, chance.uniform(0, longest))
             if code is None:
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
@@ -164,7 +168,7 @@ def with_server(kills: int, sentences: int, home: Path) -> dict[str, int]:
         arguments = ["--model", "vllm:m", "--label", f"none={sentences}", "--near-duplicate", "0"]
         arguments += ["-n", str(sentences), "--seed", "3", "--catalog", "pack"]
         work = opened(sentences, **model)
-        figures = kill(kills, arguments, work, home)
+        figures = kill(kills, arguments, work, home, 3 * LONGEST)
         figures["in_flight_at_most"] = 64
         with urllib.request.urlopen(f"{url.removesuffix('/v1')}/asked") as answer:  # noqa: S310 - our own server
             counts = json.load(answer)
