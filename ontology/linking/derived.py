@@ -74,7 +74,7 @@ def derived(string: str) -> Iterator[str]:
     """Other strings for what `string` names, of two words or more.
 
     >>> list(derived("Anaplastic thyroid carcinoma")), list(derived("chronic kidney disease")), list(derived("kidney"))
-    (['anaplastic thyroid cancer'], ['chronic renal disease', 'chronic kidney disorder'], [])
+    (['anaplastic thyroid cancer'], ['CKD', 'chronic renal disease', 'chronic kidney disorder'], [])
     """
     if " " not in string:
         return
