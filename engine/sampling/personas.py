@@ -120,6 +120,8 @@ def persons(model: ProgressionModel, criteria: Criteria) -> Persons:
         max(float(logs[1] - logs[0]), 1e-9),
         -1e9 if not moving or criteria.age[0] is None else float(criteria.age[0]),
         1e9 if not moving or criteria.age[1] is None else float(criteria.age[1]),
+        YOUNGEST if criteria.age[0] is None else float(criteria.age[0]),
+        OLDEST if criteria.age[1] is None else float(criteria.age[1]),
     )
 
 

@@ -46,6 +46,8 @@ class Persons(NamedTuple):
     left_step: float
     low: float  # the age range asked for at the diagnosis, where earlier onsets can move it; else open
     high: float
+    earliest: float  # the age range asked for, where nothing has moved the diagnosis yet
+    latest: float
 
 
 class Rates(NamedTuple):
