@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Context", "Said", "read_rules", "sentences"]
 
-_TOKEN = re.compile(r"[a-z]/[a-z](?![a-z])|[^\W_]+(?:'[^\W_]+)?|[^\w\s]")
+_TOKEN = re.compile(r"[a-z]/[a-z]?(?![a-z])|[^\W_]+(?:'[^\W_]+)?|[^\w\s]")
 _YEAR = re.compile(r"(?:19|20)\d\ds?")
 _WINDOW = 120  # tokens on either side of a concept that may hold its cues
 _NEAR = 80  # characters on either side of a word that may tell what it means

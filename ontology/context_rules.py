@@ -159,6 +159,7 @@ def _read_words(raw: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Infor
             possessive = [f"{name}'s" for name in joined]
             informants |= dict.fromkeys([*joined, *possessive], Informant(informant))
             classes += [(f"<{kind}>", joined), (f"<{kind}'s>", [name for name in possessive if name not in words])]
+    words |= raw["same"]
     for name, members in classes:
         for word in members:
             if words.get(word, name) != name:
