@@ -210,7 +210,10 @@ def person(state: Any, who: Any, w: Any) -> Any:
         high = low + 1
         width = age_cumulative[row, high] - age_cumulative[row, low]
         part = (u - age_cumulative[row, low]) / width if width > 0.0 else 0.0
-        first, last = max(ages[low], who.earliest), min(ages[high], who.latest)  # a range may begin or end within a cell
+        first, last = (
+            max(ages[low], who.earliest),
+            min(ages[high], who.latest),
+        )  # a range may begin or end within a cell
         diagnosis = first + part * (last - first)
         hazard = math.exp(level + log_ratio) * (math.exp(slope * (diagnosis - 80.0)) - bottom) / slope
         state, u = uniform(state)
