@@ -18,6 +18,7 @@ __all__ = ["RayPool"]
 
 _AHEAD = 2  # batches on their way for each actor: one in work, one waiting
 _STORE = 2**27  # bytes; specs and batches are small
+_PATIENCE = 10.0  # seconds to reach the head of a cluster
 _LOSSES = 20  # actors lost in a row, without a batch between, before the cluster is held to be unusable
 
 
@@ -34,6 +35,27 @@ class _Remote:
         return self._work(slots)
 
 
+def _reachable(address: str) -> None:
+    """ConfigError at once where nobody listens: Ray itself would try for minutes."""
+    import socket
+
+    if address in {"local", "auto"}:
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise _nowhere(address, "it is no HOST:PORT")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
+    except (OSError, OverflowError):
+        raise _nowhere(address, "nobody listens there") from None
+
+
+def _nowhere(address: str, why: str) -> ConfigError:
+    return ConfigError(
+        f"there is no Ray cluster at {address!r} ({why}); start one with `ray start --head`, or give --ray local"
+    )
+
+
 class RayPool:
     """Works in Ray actors of one CPU each. `address`: `local` for this machine alone, `auto`, `HOST:PORT` or `ray://HOST:PORT` of a
     cluster. `workers`: actors; 0 for as many as the cluster has CPUs.
@@ -47,6 +69,7 @@ class RayPool:
             import ray
         except ImportError:
             raise MissingExtra("ray", 'pip install "dualalign[ray]"') from None
+        _reachable(address)
         self._ray, self._began = ray, not ray.is_initialized()
         if self._began:
             local: dict[str, Any] = {
@@ -61,10 +84,7 @@ class RayPool:
                     **(local if address == "local" else {"address": address}),
                 )
             except (ConnectionError, ValueError, RuntimeError) as error:
-                raise ConfigError(
-                    f"there is no Ray cluster at {address!r} ({type(error).__name__}); start one with `ray start --head`, "
-                    "or give --ray local"
-                ) from None
+                raise _nowhere(address, type(error).__name__) from None
         count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
         self._build = ray.put(build)
         self._kind = ray.remote(num_cpus=1)(_Remote)
