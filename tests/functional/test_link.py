@@ -135,9 +135,13 @@ def test_one_and_two_processes_write_the_same_bytes_twice(name, catalog, tmp_pat
 def linking(catalog, tmp_path):
     """A run with two processes that has begun and waits for more input."""
     command = [sys.executable, "-P", "-m", "engine.cli", "link", "--catalog", catalog, "--exact", "--processes", "2"]
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell's background job would hand on that it is ignored
     run = subprocess.Popen(
         [*command, "--out", str(tmp_path / "out.jsonl"), "-"], stdin=subprocess.PIPE, stderr=subprocess.PIPE
     )
+    signal.signal(signal.SIGINT, before)
     assert run.stdin is not None
     run.stdin.write(spoken(1600))
     run.stdin.flush()
