@@ -352,14 +352,14 @@ def _context(trajectory: Trajectory, step: int, index: _Index, guided: bool, wit
     if not guided:
         return replace(blank, of=len(trajectory.onsets), step=step)
     earlier = trajectory.onsets[:step]
-    names = index.concepts
+    names, age = index.concepts, onset.age
+    present = {o.cui for o in trajectory.onsets if o.age <= age} - (_away(trajectory, step) or frozenset())
     return replace(
         blank,
         stage=onset.stage or trajectory.stage_at(onset.age),
         gap_days=round((onset.age - earlier[-1].age) * _DAYS) if earlier else None,
         previous=tuple(
-            Previous(o.cui, names[o.cui].name if o.cui in names else o.cui, o.age, trajectory.present(o.cui, onset.age))
-            for o in earlier
+            Previous(o.cui, names[o.cui].name if o.cui in names else o.cui, o.age, o.cui in present) for o in earlier
         ),
         step=step,
         of=len(trajectory.onsets),

@@ -12,6 +12,8 @@ from engine.runs.quotas import LABEL, Cell
 from ontology.errors import Infeasible
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.runs.recipe import Recipe
     from engine.sampling.criteria import Criteria
     from engine.sampling.model import ProgressionModel
@@ -42,27 +44,38 @@ class Planner:
         """The generator of a place in the run: of a slot and a round, and in a trajectory of a step."""
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence((self.recipe.seed, *key))))
 
-    def draw(self, rng: np.random.Generator, cell: Cell | None = None) -> Trajectory:
-        """A trajectory that meets the recipe's criteria, and the traits that `cell` asks for."""
-        from engine.sampling.sampler import draw
+    def draw(self, rngs: Sequence[np.random.Generator], cell: Cell | None = None) -> list[Trajectory]:
+        """A trajectory from each generator that meets the recipe's criteria, and the traits that `cell` asks for."""
+        from engine.sampling.sampler import draw_each
 
-        return draw(self.model, self.criteria(cell) if cell else self.recipe.criteria, rng)
+        return draw_each(self.model, self.criteria(cell) if cell else self.recipe.criteria, rngs)
 
     def step(self, trajectory: Trajectory, step: int, rng: np.random.Generator) -> Plan:
         """The plan of one onset."""
         return plan(trajectory, step, self.pack, rng, guidance=self.recipe.guidance, assertion_mix=self._mix)
 
-    def plan(self, cell: Cell, rng: np.random.Generator, draws: int = _DRAWS) -> Plan:
-        """A plan that is what `cell` asks for; Infeasible when none of `draws` trajectories carries one."""
+    def plans(self, asked: Sequence[tuple[Cell, np.random.Generator]]) -> list[Plan]:
+        """What `plan` gives for each; their first trajectories are drawn together, which costs a fraction of one by one."""
+        first: dict[int, Trajectory] = {}
+        if self.recipe.guidance != "none":
+            together: dict[Cell | None, list[int]] = {}
+            for place, (cell, _) in enumerate(asked):
+                together.setdefault(_narrow(cell), []).append(place)
+            for narrow, places in together.items():
+                first |= zip(places, self.draw([asked[place][1] for place in places], narrow), strict=True)
+        return [self.plan(cell, rng, first=first.get(place)) for place, (cell, rng) in enumerate(asked)]
+
+    def plan(self, cell: Cell, rng: np.random.Generator, draws: int = _DRAWS, first: Trajectory | None = None) -> Plan:
+        """A plan that is what `cell` asks for; Infeasible when none of `draws` trajectories (of which `first` is drawn) carries one."""
         label = cell.get(LABEL)
         if self.recipe.guidance == "none":
             return plan_unguided(label, self.pack, rng)
         said = cell.get("assertion")
         mix = {said: 1.0} if said else self._mix
-        plain = len(cell.values) == 1
-        plans = 1 if plain else _TELLERS if any(axis == "informant" for axis, _ in cell.values) else 3
+        narrow = _narrow(cell)
+        plans = 1 if narrow is None else _TELLERS if any(axis == "informant" for axis, _ in cell.values) else 3
         for _ in range(draws):
-            trajectory = self.draw(rng, None if plain else cell)
+            trajectory, first = first or self.draw([rng], narrow)[0], None
             for _ in range(plans):
                 made = plan_for_label(
                     trajectory,
@@ -75,7 +88,7 @@ class Planner:
                 )
                 if made is None:
                     break
-                if plain or cell.holds(made):
+                if narrow is None or cell.holds(made):
                     return made
         raise Infeasible(
             f"none of {draws} trajectories that meet the criteria can carry {str(cell)!r}; "
@@ -111,3 +124,8 @@ class Planner:
                 )
         risks = dict.fromkeys((*criteria.risk_factors, *filter(None, [cell.get("risk")])))
         return replace(criteria, traits={**criteria.traits, **asked}, risk_factors=tuple(risks))
+
+
+def _narrow(cell: Cell) -> Cell | None:
+    """The cell, where it asks for more than a label."""
+    return cell if len(cell.values) > 1 else None

@@ -17,6 +17,8 @@ from ontology.issue import Issue, Severity
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+
     from engine.runs.recipe import Recipe
     from engine.sampling.model import ProgressionModel
     from engine.validation import Validator
@@ -77,7 +79,7 @@ class Worker:
     def __call__(self, slots: Sequence[Slot]) -> list[Outcome]:
         """The outcome of each slot, in order. Slots travel together only for speed: none sees another."""
         with self._turn:
-            jobs = [job for slot in slots for job in self._jobs(slot)]
+            jobs = self._jobs(slots)
         waiting, away = jobs, False
         while waiting and not away:
             away = not self._attempt(waiting)
@@ -118,16 +120,25 @@ class Worker:
             again.append(job)
         return again
 
-    def _jobs(self, slot: Slot) -> list[_Job]:
-        rng = self._planner.rng(slot.index, slot.round)
+    def _jobs(self, slots: Sequence[Slot]) -> list[_Job]:
+        rngs = [self._planner.rng(slot.index, slot.round) for slot in slots]
         if self.recipe.unit == "sentence":
-            chosen = self._planner.plan(slot.cell, rng)
-            return [_Job(slot, chosen, chosen.step, int(rng.integers(2**62)), slot.round)]
-        trajectory = slot.trajectory or self._planner.draw(rng)
-        slot = replace(slot, trajectory=trajectory)
+            plans = self._planner.plans([(slot.cell, rng) for slot, rng in zip(slots, rngs, strict=True)])
+            return [
+                _Job(slot, plan, plan.step, int(rng.integers(2**62)), slot.round)
+                for slot, plan, rng in zip(slots, plans, rngs, strict=True)
+            ]
+        drawn = iter(
+            self._planner.draw([rng for slot, rng in zip(slots, rngs, strict=True) if slot.trajectory is None])
+        )
+        whole = [slot if slot.trajectory is not None else replace(slot, trajectory=next(drawn)) for slot in slots]
+        return [job for slot, rng in zip(whole, rngs, strict=True) for job in self._steps(slot, rng)]
+
+    def _steps(self, slot: Slot, rng: np.random.Generator) -> list[_Job]:
+        assert slot.trajectory is not None  # `_jobs` has drawn it
         return [
-            _Job(slot, self._planner.step(trajectory, step, rng), step, int(rng.integers(2**62)), slot.round)
-            for step, onset in enumerate(trajectory.onsets)
+            _Job(slot, self._planner.step(slot.trajectory, step, rng), step, int(rng.integers(2**62)), slot.round)
+            for step, onset in enumerate(slot.trajectory.onsets)
             if onset.cui in self._concepts  # the pack has no words for what only a cohort knows
         ]
 

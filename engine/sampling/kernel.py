@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from engine.sampling.tables import Flags, Floats, Ints, Paths, Persons, Rates, Wanted
 
-__all__ = ["DONE", "STUCK", "Work", "run"]
+__all__ = ["DONE", "STUCK", "Work", "run", "run_streams", "streams"]
 
 DONE, STUCK = 0, 1
 
@@ -62,6 +62,15 @@ def mix(z: Any) -> Any:
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
+
+
+@compiled
+def streams(key: Any, first: int, count: int) -> Any:
+    """Where the random streams of persons `first` ... begin."""
+    found = np.empty(count, np.uint64)
+    for i in range(count):
+        found[i] = mix(key[0] + mix(key[1] + np.uint64(first + i)))
+    return found
 
 
 @compiled
@@ -326,7 +335,7 @@ def begin(
 
 
 @loop
-def _run(key: Any, first: int, count: int, max_tries: int, who: Any, rates: Any, wanted: Any, out: Any, w: Any) -> Any:
+def _run(streams: Any, max_tries: int, who: Any, rates: Any, wanted: Any, out: Any, w: Any) -> Any:
     rate, live, weighted, sums, needs, begun = w.rate, w.live, w.weighted, w.sums, w.needs, w.begun
     schedule, scheduled = w.schedule, rates.scheduled
     unlock_start, unlock_event, acts = rates.unlock_start, rates.unlock_event, rates.acts
@@ -339,9 +348,9 @@ def _run(key: Any, first: int, count: int, max_tries: int, who: Any, rates: Any,
     axes, risks, planned = value.shape[0], exposed.shape[0], schedule.shape[0]
     before, oldest, window = who.before.shape[0], rates.oldest, wanted.window
     includes, stage, least, low, high = wanted.includes, wanted.stage, wanted.least, who.low, who.high
-    position = 0
+    position, count = 0, streams.shape[0]
     for i in range(count):
-        state = mix(key[0] + mix(key[1] + np.uint64(first + i)))
+        state = streams[i]
         top, tries, met = position, 0, False
         entry = diagnosis = age = 0.0
         died = False
@@ -477,5 +486,12 @@ def run(
 
     Person i depends on `key`, i and the tables alone. Stops at the first person for whom `max_tries` draws failed.
     """
-    made, state = _run(key, first, count, max_tries, who, rates, wanted, out, workspace(who, rates))
+    return run_streams(streams(key, first, count), max_tries, who, rates, wanted, out)
+
+
+def run_streams(
+    of: npt.NDArray[np.uint64], max_tries: int, who: Persons, rates: Rates, wanted: Wanted, out: Paths
+) -> tuple[int, bool]:
+    """The same, for persons who have a stream of their own each (`streams`)."""
+    made, state = _run(of, max_tries, who, rates, wanted, out, workspace(who, rates))
     return int(made), state == DONE

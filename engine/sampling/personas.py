@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from engine.sampling.model import ProgressionModel
     from ontology.pack import Pack, Stage
 
-__all__ = ["OLDEST", "YOUNGEST", "persona_of", "persons"]
+__all__ = ["OLDEST", "YOUNGEST", "PersonaOf", "persons"]
 
 YOUNGEST, OLDEST = 40.0, 110.0
 """Ages the model covers, in years; the life table of the shipped pack begins and ends there."""
@@ -287,8 +287,14 @@ def _unknown(what: str, name: str, known: Sequence[str]) -> Issue:
     )
 
 
-def persona_of(pack: Pack, values: Sequence[int], exposed: Sequence[bool]) -> Persona:
-    """The persona of one row of `Paths`."""
-    traits = {axis: list(shares)[v] for (axis, shares), v in zip(axes_of(pack).items(), values, strict=True)}
-    risks = sorted(r.id for r, e in zip(pack.risk_factors, exposed, strict=True) if e)
-    return Persona(traits, tuple(risks))
+class PersonaOf:
+    """The persona of one row of `Paths`: the values of its traits and its exposures, as indices into the pack."""
+
+    def __init__(self, pack: Pack) -> None:
+        self._axes = [(axis, tuple(shares)) for axis, shares in axes_of(pack).items()]
+        self._risks = [risk.id for risk in pack.risk_factors]
+
+    def __call__(self, values: Sequence[int], exposed: Sequence[bool]) -> Persona:
+        """The persona of these."""
+        traits = {axis: names[v] for (axis, names), v in zip(self._axes, values, strict=True)}
+        return Persona(traits, tuple(sorted(risk for risk, e in zip(self._risks, exposed, strict=True) if e)))

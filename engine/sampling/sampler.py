@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from engine.sampling.conditional import Probability, Strategy, exact_probability, strategy
 from engine.sampling.criteria import Criteria, check_criteria
-from engine.sampling.kernel import run
-from engine.sampling.personas import axes_of, persona_of, persons
+from engine.sampling.kernel import run, run_streams, streams
+from engine.sampling.personas import PersonaOf, axes_of, persons
 from engine.sampling.rates import rates_of, wanted_of
 from engine.sampling.remission import remissions
 from engine.sampling.table import Table, learn, walk
@@ -25,7 +25,7 @@ from ontology.concept import Cui
 from ontology.errors import ConfigError, Infeasible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from engine.sampling.model import ProgressionModel
 
@@ -38,6 +38,7 @@ __all__ = [
     "Sampler",
     "Samples",
     "draw",
+    "draw_each",
     "probability",
     "sample",
     "sample_arrays",
@@ -105,6 +106,7 @@ class Sampler:
         check_criteria(model, criteria)
         self.model, self.criteria, self.mode = model, criteria, mode
         self.who: Persons = persons(model, criteria)
+        self.persona_of = PersonaOf(model.pack)
         self.rates: Rates = rates_of(model)
         self.wanted: Wanted = wanted_of(model, criteria)
         self.table: Table | None = _table(model, self.who, criteria) if mode == "table" else None
@@ -125,8 +127,7 @@ class Sampler:
 
     def paths(self, key: npt.NDArray[np.uint64], first: int, count: int, report: SampleReport, tries: int) -> Paths:
         """Trajectories `first` ... of the stream; Infeasible when one of them needs more than `tries` draws."""
-        pack = self.model.pack
-        paths = Paths.empty(count, len(self.model.events), len(axes_of(pack)), len(pack.risk_factors))
+        paths = self._empty(count)
         if self.table is not None:
             made, complete = walk(key, first, count, tries, self.table, self.wanted, paths)
         elif self.strategy is not None and self.strategy.steered:
@@ -135,6 +136,23 @@ class Sampler:
             )
         else:
             made, complete = run(key, first, count, tries, self.who, self.rates, self.wanted, paths)
+        return self._checked(paths, made, complete, report, tries)
+
+    def each(self, keys: Sequence[npt.NDArray[np.uint64]], report: SampleReport, tries: int) -> list[tuple[Paths, int]]:
+        """The first trajectory of each stream, as a row of `Paths`; in one go where the criteria are met by rejection."""
+        if self.table is not None or self.strategy is None or self.strategy.steered:
+            return [(self.paths(key, 0, 1, report, tries), 0) for key in keys]
+        paths = self._empty(len(keys))
+        of = np.concatenate([streams(key, 0, 1) for key in keys])
+        made, complete = run_streams(of, tries, self.who, self.rates, self.wanted, paths)
+        self._checked(paths, made, complete, report, tries)
+        return [(paths, row) for row in range(len(keys))]
+
+    def _empty(self, count: int) -> Paths:
+        return Paths.empty(count, len(self.model.events), len(self.who.axis_start) - 1, self.who.risk_log.shape[1])
+
+    @staticmethod
+    def _checked(paths: Paths, made: int, complete: bool, report: SampleReport, tries: int) -> Paths:
         report.tried += int(paths.tried.sum())
         report.accepted += made
         if not complete:
@@ -144,6 +162,25 @@ class Sampler:
                 "acceptance",
             )
         return paths
+
+    def trajectory(self, paths: Paths, i: int, name: str, rng: np.random.Generator) -> Trajectory:
+        """Row `i` of `paths`; `rng` draws when what has begun is away."""
+        onsets, stages, stage = [], [], ""
+        events, concepts = self.model.events, self.rates.concepts
+        begin, end = paths.start[i], paths.start[i + 1]
+        for event, age in zip(paths.event[begin:end].tolist(), paths.age[begin:end].tolist(), strict=True):
+            if event < concepts:
+                onsets.append(Onset(Cui(events[event]), age, age, stage))
+            elif (named := events[event]) != "death":
+                stage = named.removeprefix("stage:")
+                stages.append(StageEntry(stage, age))
+        left = float(paths.exit[i])
+        return Trajectory(
+            name, self.persona_of(paths.values[i].tolist(), paths.exposed[i].tolist()),
+            float(paths.entry[i]), left, bool(paths.died[i]),
+            onsets=tuple(onsets), stages=tuple(stages), sampled=True,
+            remissions=remissions(self.model, onsets, left, rng),
+        )  # fmt: skip
 
 
 def _table(model: ProgressionModel, who: Persons, criteria: Criteria) -> Table:
@@ -184,7 +221,7 @@ class Samples:
             count = size if self._n is None else min(size, self._n - first)
             paths = self._sampler.paths(key, first, count, self.report, self._tries)
             for i in range(count):
-                yield _trajectory(self._sampler.model, paths, i, f"s{self._seed}-{first + i}", _away(key, first + i))
+                yield self._sampler.trajectory(paths, i, f"s{self._seed}-{first + i}", _away(key, first + i))
             first, size = first + count, min(2 * size, _CHUNK)
 
 
@@ -221,7 +258,7 @@ def trajectories(
     """Trajectories `first` ... of the stream that `sample` gives for this seed, with the draws they took."""
     sampler, report, key = Sampler.of(model, criteria, mode), SampleReport(), _key(seed)
     paths = sampler.paths(key, first, count, report, MAX_TRIES)
-    made = [_trajectory(model, paths, i, f"s{seed}-{first + i}", _away(key, first + i)) for i in range(count)]
+    made = [sampler.trajectory(paths, i, f"s{seed}-{first + i}", _away(key, first + i)) for i in range(count)]
     return made, report
 
 
@@ -234,10 +271,30 @@ def draw(
     max_tries: int = MAX_TRIES,
 ) -> Trajectory:
     """One trajectory: the one that `sample` gives at `index` for this seed, or a new one from a generator. Raises as `sample`."""
+    if isinstance(rng_or_seed, np.random.Generator) and not index:
+        return draw_each(model, criteria, [rng_or_seed], max_tries=max_tries)[0]
     key = _key(rng_or_seed)
-    paths = Sampler.of(model, criteria or Criteria()).paths(key, index, 1, SampleReport(), max_tries)
-    name = f"s{rng_or_seed}-{index}" if isinstance(rng_or_seed, int) else f"g{int(_bits(paths)):016x}"
-    return _trajectory(model, paths, 0, name, _away(key, index))
+    sampler = Sampler.of(model, criteria or Criteria())
+    paths = sampler.paths(key, index, 1, SampleReport(), max_tries)
+    name = f"s{rng_or_seed}-{index}" if isinstance(rng_or_seed, int) else _named(paths, 0)
+    return sampler.trajectory(paths, 0, name, _away(key, index))
+
+
+def draw_each(
+    model: ProgressionModel,
+    criteria: Criteria | None,
+    rngs: Sequence[np.random.Generator],
+    *,
+    max_tries: int = MAX_TRIES,
+) -> list[Trajectory]:
+    """What `draw` gives for each generator, at a fifth of its cost: one call of the compiled loop. Raises as `sample`."""
+    keys = [_key(rng) for rng in rngs]
+    sampler = Sampler.of(model, criteria or Criteria())
+    rows = sampler.each(keys, SampleReport(), max_tries)
+    return [
+        sampler.trajectory(paths, row, _named(paths, row), _away(key, 0))
+        for key, (paths, row) in zip(keys, rows, strict=True)
+    ]
 
 
 def _away(key: npt.NDArray[np.uint64], index: int) -> np.random.Generator:
@@ -245,8 +302,9 @@ def _away(key: npt.NDArray[np.uint64], index: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence((int(key[0]), int(key[1]), index))))
 
 
-def _bits(paths: Paths) -> np.uint64:
-    return paths.diagnosis[:1].view(np.uint64)[0]  # type: ignore[no-any-return]
+def _named(paths: Paths, row: int) -> str:
+    """A name for a trajectory that is not of a numbered stream: the bits of its age at diagnosis."""
+    return f"g{int(paths.diagnosis[row : row + 1].view(np.uint64)[0]):016x}"
 
 
 def sample_arrays(
@@ -311,20 +369,3 @@ def probability(model: ProgressionModel, criteria: Criteria, *, exact: bool = Fa
 
 def _per_person(p: Paths) -> tuple[Any, ...]:
     return p.entry, p.diagnosis, p.exit, p.died, p.values, p.exposed
-
-
-def _trajectory(model: ProgressionModel, paths: Paths, i: int, name: str, rng: np.random.Generator) -> Trajectory:
-    onsets, stages, stage = [], [], ""
-    for row in range(paths.start[i], paths.start[i + 1]):
-        event, age = model.events[paths.event[row]], float(paths.age[row])
-        if event.startswith("stage:"):
-            stage = event[6:]
-            stages.append(StageEntry(stage, age))
-        elif event != "death":
-            onsets.append(Onset(Cui(event), age, age, stage))
-    persona = persona_of(model.pack, paths.values[i].tolist(), paths.exposed[i].tolist())
-    return Trajectory(
-        name, persona, float(paths.entry[i]), float(paths.exit[i]), bool(paths.died[i]),
-        onsets=tuple(onsets), stages=tuple(stages), sampled=True,
-        remissions=remissions(model, onsets, float(paths.exit[i]), rng),
-    )  # fmt: skip
