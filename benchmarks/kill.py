@@ -5,7 +5,8 @@ python benchmarks/kill.py --server [KILLS] [SENTENCES]     a model server on loo
 Last line: JSON.
 
 A run is made in a copy (fork) of a process that has opened the graph, so that a kill costs no start of Python; one kill in ten
-strikes the command itself, started from nothing, once it writes.
+strikes the command itself, started from nothing. Four kills in five come once that process has written records, at a time from
+then on; the others at a time from its start, so also while it reads what is there, or before it writes.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ with FaultyModel(latency=0.05, answer=lambda prompt: "Blood pressure was 128/76 
     sys.stdin.read()
 """
 COLD = 10  # one in so many
-LONGEST = 2.0  # seconds from the start (in a cold process from the first record) to a kill, at most
+EARLY = 5  # one in so many comes at any time from the start
+LONGEST = 1.0  # seconds to a kill from the first record of this process, at most
 
 
 def size(target: Path) -> int:
@@ -58,15 +60,16 @@ def forked(work: Callable[[], Any]) -> int:
 
 
 def cold(arguments: list[str], target: Path) -> int:
-    """The process id of the command, once it has written records (or has ended)."""
+    """The process id of the command."""
     log = subprocess.DEVNULL
-    begun = size(target)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "engine.cli", "generate", *arguments, "--out", str(target)], stdout=log, stderr=log
-    )
-    while size(target) <= begun and os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-        time.sleep(0.01)
-    return process.pid
+    command = [sys.executable, "-m", "engine.cli", "generate", *arguments, "--out", str(target)]
+    return subprocess.Popen(command, stdout=log, stderr=log).pid
+
+
+def await_records(child: int, target: Path, begun: int) -> None:
+    """Returns once the process has written records or has ended."""
+    while size(target) <= begun and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        time.sleep(0.002)
 
 
 def ended(child: int, within: float) -> int | None:
@@ -93,9 +96,7 @@ def check(whole: Path, target: Path) -> dict[str, int]:
     }
 
 
-def kill(
-    kills: int, arguments: list[str], work: Callable[[Path], Any], home: Path, longest: float = LONGEST
-) -> dict[str, int]:
+def kill(kills: int, arguments: list[str], work: Callable[[Path], Any], home: Path) -> dict[str, int]:
     """Kills runs at random times until there were `kills`; every run is made to its end and compared."""
     chance = random.Random(1)  # noqa: S311 - times of kills, the same each run
     begun, whole = time.perf_counter(), home / "whole"
@@ -112,7 +113,9 @@ def kill(
         while done < kills and code is None:
             begun_size = size(target)
             child = cold(arguments, target) if done % COLD == COLD - 1 else forked(lambda: work(target))  # noqa: B023 - used at once
-            code = ended(child, chance.uniform(0, longest))
+            if chance.random() * EARLY >= 1:
+                await_records(child, target, begun_size)
+            code = ended(child, chance.uniform(0, LONGEST))
             if code is None:
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
@@ -168,7 +171,7 @@ def with_server(kills: int, sentences: int, home: Path) -> dict[str, int]:
         arguments = ["--model", "vllm:m", "--label", f"none={sentences}", "--near-duplicate", "0"]
         arguments += ["-n", str(sentences), "--seed", "3", "--catalog", "pack"]
         work = opened(sentences, **model)
-        figures = kill(kills, arguments, work, home, 3 * LONGEST)
+        figures = kill(kills, arguments, work, home)
         figures["in_flight_at_most"] = 64
         with urllib.request.urlopen(f"{url.removesuffix('/v1')}/asked") as answer:  # noqa: S310 - our own server
             counts = json.load(answer)

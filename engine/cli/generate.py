@@ -22,6 +22,7 @@ from engine.cli.output import (
     warn,
 )
 from engine.cli.progress import run_progress
+from engine.processes import collect_seldom
 
 if TYPE_CHECKING:
     from engine.graph import TrajectoryGraph
@@ -101,7 +102,9 @@ def command(
             _show(found, run)
             return 0
         with run_progress(run) as step:
-            for record in run:
+            for place, record in enumerate(run):
+                if place == 0:
+                    collect_seldom()  # all that the run needs is loaded by now
                 step()
                 if run.folder is None:
                     from engine.runs.folder import record_line
@@ -133,7 +136,7 @@ def _run(found: TrajectoryGraph, asked: dict[str, Any], stack: ExitStack, *, dry
     asked["decoding"] = pairs(asked["decoding"], "--decoding", "samples=4", _number) or None
     if dry_run:
         asked["out"], asked["ray"] = None, None
-    run = generate(found, asked.pop("n"), trajectories=trajectories, **asked)
+    run = generate(found, asked.pop("n"), trajectories=trajectories, keep=False, **asked)
     stack.enter_context(run)
     return run
 

@@ -6,11 +6,10 @@ import contextlib
 import json
 import os
 from array import array
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from engine.record import Record
+from engine.record import Record, Span
 from engine.runs.recipe import Recipe, differences, from_data, read_recipe, write_recipe
 from ontology.errors import RunConflict, StoreError
 from ontology.lines import adapter, read_lines
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from engine.runs.outcome import Attempt, Outcome
+    from ontology.issue import Issue
 
 __all__ = ["DEAD", "MANIFEST", "RECORDS", "REJECTED", "RunFolder", "read_records"]
 
@@ -27,7 +27,13 @@ RECORDS, REJECTED, DEAD, MANIFEST = "records.jsonl", "rejected.jsonl", "dead.jso
 
 def record_line(record: Record) -> str:
     """A record as one line of JSON."""
-    return json.dumps(asdict(record), ensure_ascii=False) + "\n"
+    data = _as_dict(record) | {"spans": [_as_dict(span) for span in record.spans]}
+    return json.dumps(data, ensure_ascii=False) + "\n"
+
+
+def _as_dict(row: Record | Span | Attempt | Issue) -> dict[str, Any]:
+    """`dataclasses.asdict` without its deep copies, for rows of plain values: a tenth of the time."""
+    return {name: getattr(row, name) for name in row.__slots__}
 
 
 def read_records(lines: Iterable[str | bytes], where: str = "-") -> Iterator[Record]:
@@ -219,7 +225,8 @@ class RunFolder:
 
 def attempt_line(attempt: Attempt) -> str:
     """A refused text as one line of JSON."""
-    return json.dumps(asdict(attempt), ensure_ascii=False) + "\n"
+    data = _as_dict(attempt) | {"issues": [_as_dict(issue) for issue in attempt.issues]}
+    return json.dumps(data, ensure_ascii=False) + "\n"
 
 
 def _locked(path: Path) -> IO[bytes]:

@@ -117,6 +117,7 @@ def generate(
     workers: int = 1,
     ray: str | None = None,
     fork: bool = False,
+    keep: bool = True,
     **asked: Any,
 ) -> Run:
     """A run, nothing made yet: iterate over it. The same call over the same `out` goes on where it stopped.
@@ -125,8 +126,8 @@ def generate(
     `trajectories`: given ones instead of sampled ones, a sentence for each onset. `workers`: processes (the bytes are
     the same for any number). `ray`: `local` or the address of a Ray cluster whose actors work instead (`workers` of them, or one for
     each CPU). `fork`: where `out` holds a run of another recipe, a new run beside it (`out-2` ...) instead of RunConflict; answers that
-    the model gave before are taken from the cache. Other
-    keywords are the recipe's: seed, quotas, guidance, criteria, assertions, attempts, rounds, near_duplicate, recipe.
+    the model gave before are taken from the cache. `keep`: without `out`, whether records stay in memory so that the run can be
+    iterated again. Other keywords are the recipe's: seed, quotas, guidance, criteria, assertions, attempts, rounds, near_duplicate, recipe.
 
     >>> from engine.graph import open_graph
     >>> with open_graph(catalog="pack") as graph:
@@ -177,7 +178,15 @@ def generate(
     if fork and out is not None:
         out = free_folder(out, recipe)
     return Run(
-        recipe, pool, labels=labels, out=out, trajectories=given, cells=cells, title=graph.pack.name, batch=batch
+        recipe,
+        pool,
+        labels=labels,
+        out=out,
+        trajectories=given,
+        cells=cells,
+        title=graph.pack.name,
+        batch=batch,
+        keep=keep,
     )
 
 

@@ -6,7 +6,7 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from engine.processes import end_with_main
+from engine.processes import collect_seldom, end_with_main
 from ontology.errors import WorkerLost
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ def _call(slots: Sequence[Slot]) -> list[Outcome]:
         if _build is None:
             raise RuntimeError("the worker process was not started")
         _work = _build()
+        collect_seldom()
     return _work(slots)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from engine.processes import collect_seldom
 from ontology.errors import ConfigError, MissingExtra, WorkerLost
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class _Remote:
     def call(self, slots: Sequence[Slot]) -> list[Outcome]:
         if self._work is None:
             self._work = self._build()
+            collect_seldom()
         return self._work(slots)
 
 

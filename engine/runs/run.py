@@ -38,9 +38,10 @@ _SILENCE = 50
 class Run:
     """Records, made when they are asked for: iterate, and each is planned, written, judged and committed in order.
 
-    Iterating again (in this process or a later one) first yields what is committed. With `out=None` records are kept in
-    memory. Exactly the recipe's quotas come out, or BudgetExhausted says which one, why, and what to change. A sentence for which the
-    model fails for good, plan after plan, is given up and named in `dead.jsonl`; the run goes on, and `report.lost` counts it.
+    Iterating again (in this process or a later one) first yields what is committed. With `out=None` records are kept in memory, or
+    with `keep=False` not at all: then a run can be iterated once. Exactly the recipe's quotas come out, or BudgetExhausted says
+    which one, why, and what to change. A sentence for which the model fails for good, plan after plan, is given up and named
+    in `dead.jsonl`; the run goes on, and `report.lost` counts it.
     """
 
     def __init__(
@@ -54,25 +55,28 @@ class Run:
         cells: Mapping[Cell, int] | None = None,
         title: str = "DualAlign",
         batch: int = 64,
+        keep: bool = True,
     ) -> None:
         self.recipe, self._pool, self._labels = recipe, pool, labels
         self._given, self._title, self._batch = trajectories, title, batch
         self._axes = by_axis(recipe.quotas)
         self._cells = cells or {Cell(((LABEL, label),)): n for label, n in self._axes.get(LABEL, {}).items()}
-        self._memory: list[Record] | None = [] if out is None else None
+        self._memory: list[Record] | None = [] if out is None and keep else None
         self.folder = None if out is None else RunFolder(out, recipe)
         self.report = RunReport(recipe.n, self._axes)
         self._silent, self._heard = 0, False
         self._started = False
-        self._complete = False
+        self._complete = self._gone = False
 
     def __iter__(self) -> Iterator[Record]:
-        if self._complete:
+        if self._complete and not self._gone:
             yield from self.committed()
             return
         if self._started:
             raise RuntimeError("this run is being iterated already; finish that iteration, or open the run again")
-        self._started = True
+        if self._gone:
+            raise RuntimeError("this run keeps no records and was iterated before; begin a new one")
+        self._started, self._gone = True, self.folder is None and self._memory is None
         try:
             yield from self._go()
         finally:
@@ -80,7 +84,7 @@ class Run:
             self.close()
 
     def committed(self) -> Iterator[Record]:
-        """What is committed, read again."""
+        """What is committed, read again. Nothing for a run that keeps no records."""
         if self._memory is not None:
             yield from self._memory
         elif self.folder is not None:
@@ -92,7 +96,8 @@ class Run:
 
     def _go(self) -> Iterator[Record]:
         self.report = RunReport(self.recipe.n, self._axes)
-        seen = DuplicateIndex(self.recipe.near_duplicate, self._text)
+        kept_nowhere = self.folder is None and self._memory is None
+        seen = DuplicateIndex(self.recipe.near_duplicate, None if kept_nowhere else self._text)
         first = 0
         if self.folder is not None:
             self.folder.open()

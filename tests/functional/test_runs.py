@@ -64,6 +64,14 @@ def test_memory_and_folder_runs_hold_the_same_records(graph, tmp_path):
         assert list(again) == on_disk
 
 
+def test_a_run_that_keeps_nothing_holds_no_record_and_says_so_when_asked_again(graph):
+    kept, run = generate(graph, 12, seed=3), generate(graph, 12, seed=3, keep=False)
+    assert list(run) == list(kept)
+    assert not list(run.committed())
+    with pytest.raises(RuntimeError, match="keeps no records"):
+        next(iter(run))
+
+
 def test_batches_change_nothing(graph):
     one = generate(graph, 30, seed=2)
     one._batch = 1
