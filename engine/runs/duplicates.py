@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -64,16 +64,17 @@ class DuplicateIndex:
         """The positions of texts that are not new (to the index or to each other); remembers all of them if there are none."""
         if not self.threshold:
             return []
-        copies, new = list[int](), list[tuple[str, frozenset[int]]]()
+        copies, new = list[int](), list[tuple[str, frozenset[int], _Sketch]]()
         for position, text in enumerate(texts):
             shingles = _shingles(text)
-            if any(_jaccard(shingles, other) >= self.threshold for _, other in new) or self._seen(shingles):
+            sketch = _sketch(shingles)
+            if any(_jaccard(shingles, other) >= self.threshold for _, other, _ in new) or self._seen(shingles, sketch):
                 copies.append(position)
             else:
-                new.append((text, shingles))
+                new.append((text, shingles, sketch))
         if not copies:
-            for text, shingles in new:
-                self._remember(text, shingles)
+            for text, _, sketch in new:
+                self._remember(text, sketch)
         return copies
 
     def settle(self) -> None:
@@ -81,16 +82,15 @@ class DuplicateIndex:
         if self._text_of is not None:
             self._texts.clear()
 
-    def _seen(self, shingles: frozenset[int]) -> bool:
-        digest, sketch = _sketch(shingles)
+    def _seen(self, shingles: frozenset[int], sketch: _Sketch) -> bool:
         found: set[int] = set()
-        for table, key in zip(self._tables, _keys(digest, sketch), strict=True):
+        for table, key in zip(self._tables, sketch.keys, strict=True):
             found |= self._at(table, key, _LOOKS if table is not self._tables[0] else None)
         if not found:
             return False
         numbers = np.fromiter(found, np.int64, len(found))
-        alike = (self._sketches[numbers] == sketch).sum(axis=1) >= _LIKELY
-        alike |= self._digests[numbers] == digest
+        alike = (self._sketches[numbers] == sketch.least).sum(axis=1) >= _LIKELY
+        alike |= self._digests[numbers] == sketch.digest
         return any(
             _jaccard(shingles, _shingles(self._text(int(number)))) >= self.threshold
             for number in sorted(numbers[alike])
@@ -113,7 +113,7 @@ class DuplicateIndex:
             looks = None if looks is None else looks - 1
         return found
 
-    def _remember(self, text: str, shingles: frozenset[int]) -> None:
+    def _remember(self, text: str, sketch: _Sketch) -> None:
         number = self._count
         if number == len(self._digests):
             more = len(self._digests) // 2
@@ -124,8 +124,8 @@ class DuplicateIndex:
             for old in range(number):
                 for which, key in enumerate(_keys(int(self._digests[old]), self._sketches[old])):
                     self._put(which, key, old)
-        self._digests[number], self._sketches[number] = _sketch(shingles)
-        for which, key in enumerate(_keys(int(self._digests[number]), self._sketches[number])):
+        self._digests[number], self._sketches[number] = sketch.digest, sketch.least
+        for which, key in enumerate(sketch.keys):
             self._put(which, key, number)
         self._texts[number] = text
         self._count += 1
@@ -156,12 +156,19 @@ def _jaccard(one: frozenset[int], other: frozenset[int]) -> float:
     return common / (len(one) + len(other) - common)
 
 
-def _sketch(shingles: frozenset[int]) -> tuple[int, npt.NDArray[np.uint8]]:
-    """A digest of the set, and a byte of the smallest shingle under each hash function."""
+class _Sketch(NamedTuple):
+    """A digest of a set of shingles, a byte of the smallest under each hash function, and where these stand in the tables."""
+
+    digest: int
+    least: npt.NDArray[np.uint8]
+    keys: list[int]
+
+
+def _sketch(shingles: frozenset[int]) -> _Sketch:
     values = np.fromiter(shingles, np.uint64, len(shingles))
-    least = (values[:, None] * _TIMES + _PLUS).min(axis=0)
     digest = int(np.bitwise_xor.reduce(values * _SPREAD)) >> 32
-    return digest, (least >> np.uint64(24)).astype(np.uint8)
+    least = ((values[:, None] * _TIMES + _PLUS).min(axis=0) >> np.uint64(24)).astype(np.uint8)
+    return _Sketch(digest, least, _keys(digest, least))
 
 
 def _keys(digest: int, sketch: npt.NDArray[np.uint8]) -> list[int]:
