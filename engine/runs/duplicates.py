@@ -1,4 +1,4 @@
-"""Near-duplicates among a run's sentences: linear time, some 60 bytes a sentence, and the same answer in any order of arrival,
+"""Near-duplicates among a run's sentences: linear time, some 70 bytes a sentence, and the same answer in any order of arrival,
 because the run asks in slot order.
 """
 
@@ -23,6 +23,7 @@ _BANDS, _ROWS = 4, 3
 _RANDOM = np.random.Generator(np.random.PCG64(2509_10538))  # the same hash functions in every run
 _TIMES = _RANDOM.integers(2**63, size=_BANDS * _ROWS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
 _PLUS = _RANDOM.integers(2**63, size=_BANDS * _ROWS, dtype=np.uint64)
+_PLACES = np.array([1, 256, 65536], np.uint64)
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _LOAD = 1 << 12, 0.7
 _LOOKS = 16  # places that are looked at in a band: what very many sentences share tells nothing
@@ -49,9 +50,10 @@ class DuplicateIndex:
         self._text_of = text_of
         self._texts: dict[int, str] = {}
         self._count = 0
-        self._sketches = np.empty((_FIRST, _BANDS * _ROWS), np.uint8)
+        self._bands = _BANDS if threshold < 1 else 0  # at 1 the digest finds all there is to be found
+        self._sketches = np.empty((_FIRST, self._bands * _ROWS), np.uint8)
         self._digests = np.empty(_FIRST, np.uint32)
-        self._tables = [np.zeros(2 * _FIRST, np.uint32) for _ in range(_BANDS + 1)]  # number + 1; 0 is empty
+        self._tables = [np.zeros(2 * _FIRST, np.uint32) for _ in range(self._bands + 1)]  # number + 1; 0 is empty
 
     def __len__(self) -> int:
         return self._count
@@ -67,7 +69,7 @@ class DuplicateIndex:
         copies, new = list[int](), list[tuple[str, frozenset[int], _Sketch]]()
         for position, text in enumerate(texts):
             shingles = _shingles(text)
-            sketch = _sketch(shingles)
+            sketch = _sketch(shingles, self._bands)
             if any(_jaccard(shingles, other) >= self.threshold for _, other, _ in new) or self._seen(shingles, sketch):
                 copies.append(position)
             else:
@@ -117,18 +119,25 @@ class DuplicateIndex:
         number = self._count
         if number == len(self._digests):
             more = len(self._digests) // 2
-            self._sketches = np.concatenate([self._sketches, np.empty((more, _BANDS * _ROWS), np.uint8)])
+            self._sketches = np.concatenate([self._sketches, np.empty((more, self._bands * _ROWS), np.uint8)])
             self._digests = np.concatenate([self._digests, np.empty(more, np.uint32)])
         if number >= _LOAD * len(self._tables[0]):
-            self._tables = [np.zeros(2 * len(table), np.uint32) for table in self._tables]
-            for old in range(number):
-                for which, key in enumerate(_keys(int(self._digests[old]), self._sketches[old])):
-                    self._put(which, key, old)
+            self._grow()
         self._digests[number], self._sketches[number] = sketch.digest, sketch.least
         for which, key in enumerate(sketch.keys):
             self._put(which, key, number)
         self._texts[number] = text
         self._count += 1
+
+    def _grow(self) -> None:
+        """Twice the room in each table, one table after another: they are most of what an index takes."""
+        for which in range(len(self._tables)):
+            self._tables[which] = np.zeros(2 * len(self._tables[which]), np.uint32)
+            for first in range(0, self._count, _FIRST):
+                part = slice(first, min(first + _FIRST, self._count))
+                keys = self._digests[part] if which == 0 else _band(self._sketches[part], which - 1)
+                for number, key in enumerate(keys.tolist(), first):
+                    self._put(which, key, number)
 
     def _put(self, which: int, key: int, number: int) -> None:
         table = self._tables[which]
@@ -164,17 +173,20 @@ class _Sketch(NamedTuple):
     keys: list[int]
 
 
-def _sketch(shingles: frozenset[int]) -> _Sketch:
+def _sketch(shingles: frozenset[int], bands: int) -> _Sketch:
     values = np.fromiter(shingles, np.uint64, len(shingles))
     digest = int(np.bitwise_xor.reduce(values * _SPREAD)) >> 32
+    if not bands:
+        return _Sketch(digest, np.empty(0, np.uint8), [digest])
     least = ((values[:, None] * _TIMES + _PLUS).min(axis=0) >> np.uint64(24)).astype(np.uint8)
-    return _Sketch(digest, least, _keys(digest, least))
+    places = (least.reshape(bands, _ROWS).astype(np.uint64) @ _PLACES * _SPREAD) >> np.uint64(32)
+    return _Sketch(digest, least, [digest, *places.tolist()])
 
 
-def _keys(digest: int, sketch: npt.NDArray[np.uint8]) -> list[int]:
-    """Where the digest and each band stand in their tables."""
-    bands = sketch.reshape(_BANDS, _ROWS).astype(np.uint64) @ np.array([1, 256, 65536], np.uint64)
-    return [digest, *((bands * _SPREAD) >> np.uint64(32)).tolist()]
+def _band(sketches: npt.NDArray[np.uint8], band: int) -> npt.NDArray[np.uint64]:
+    """Where a band of each sketch stands in its table."""
+    rows = sketches[:, band * _ROWS : (band + 1) * _ROWS].astype(np.uint64)
+    return (rows @ _PLACES * _SPREAD) >> np.uint64(32)
 
 
 def _shingles(text: str) -> frozenset[int]:
