@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +20,9 @@ from engine.runs.outcome import Outcome, Slot
 from engine.runs.pools import ProcessPool
 from engine.testing import tiny_graph
 from ontology.errors import ConfigError, RunConflict, WorkerLost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FILES = ("records.jsonl", "rejected.jsonl", "dead.jsonl", "manifest.json", "README.md", "recipe.toml")
 
@@ -87,6 +94,63 @@ def test_a_ray_actor_that_is_killed_loses_nothing(graph, whole, tmp_path):
     finally:
         ray.shutdown()
     assert contents(tmp_path / "ray") == whole
+
+
+@pytest.mark.slow
+def test_a_node_that_dies_in_the_middle_loses_nothing(tmp_path):
+    """A cluster of a head and two nodes with one CPU each; three actors are asked for, one node goes, and nobody takes its place."""
+    pytest.importorskip("ray", reason="the ray extra is not installed")
+    secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    command = [sys.executable, "-m", "engine.cli", "generate", "-n", "1500", "--seed", "4", "--catalog", "pack"]
+    subprocess.run([*command, "--out", tmp_path / "one"], check=True, capture_output=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    nodes, log = [], (tmp_path / "nodes.log").open("w")
+
+    def node(*more: str) -> None:
+        here = ["--node-ip-address", "127.0.0.1", "--object-store-memory", str(2**27), "--block"]
+        order = [Path(sys.executable).with_name("ray"), "start", *here, *more]
+        env = os.environ | secret | {"RAY_USAGE_STATS_ENABLED": "0"}
+        nodes.append(subprocess.Popen(order, start_new_session=True, stdout=log, stderr=log, env=env))
+
+    def kill(process: subprocess.Popen[bytes]) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    try:
+        node("--head", "--port", address.rpartition(":")[2], "--num-cpus", "0", "--include-dashboard", "false")
+        _await(lambda: _listens(address))
+        node("--address", address, "--num-cpus", "1")
+        node("--address", address, "--num-cpus", "1")
+        asked = [*command, "--out", tmp_path / "many", "--ray", address, "--workers", "3"]
+        with subprocess.Popen(asked, env=os.environ | secret, stderr=subprocess.PIPE) as run:
+            written = tmp_path / "many/records.jsonl"
+            _await(
+                lambda: (written.exists() and written.stat().st_size and len(_actors()) == 2) or run.poll() is not None
+            )
+            kill(nodes[1])
+            said = run.communicate()[1].decode()
+        assert run.returncode == 0, said
+    finally:
+        for process in nodes:
+            kill(process)
+        log.close()
+    assert contents(tmp_path / "many") == contents(tmp_path / "one")
+
+
+def _await(met: Callable[[], object], seconds: float = 180) -> None:
+    until = time.monotonic() + seconds
+    while not met():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) == 0
 
 
 def _actors() -> list[int]:
