@@ -20,6 +20,7 @@ import numpy as np
 from engine import generate, open_graph
 from engine.plan import plan_for_label
 from engine.processes import collect_seldom
+from engine.runs.duplicates import DuplicateIndex
 from engine.verbalization.port import Request
 from engine.verbalization.template import TemplateVerbalizer
 
@@ -55,16 +56,29 @@ def main(count: int) -> None:
 
 
 def memory(counts: list[int]) -> None:
-    """Peak memory by size of run. Only sentences of the same trigrams are refused: templates have no million things to say."""
+    """Peak memory by size of run. Near-duplicates are taken: templates have no million things to say; what their index would take
+    on top is measured alone.
+    """
     peaks = {}
     for count in counts:
         done = subprocess.run(
-            [sys.executable, __file__, "--peak", str(count)], check=True, capture_output=True, text=True
+            [sys.executable, __file__, "--peak", str(count)], check=True, stdout=subprocess.PIPE, text=True
         )
         peaks[count] = int(done.stdout.splitlines()[-1])
         print(f"{count} sentences: {peaks[count] / 1024:.0f} MiB", flush=True)
     small, large = min(counts), max(counts)
-    print(json.dumps({"peak_kib": peaks, "ratio": round(peaks[large] / peaks[small], 3)}))
+    figures = {"peak_kib": peaks, "ratio": round(peaks[large] / peaks[small], 3)}
+    print(json.dumps({**figures, "index_bytes_a_sentence": round(index_bytes(large), 1)}))
+
+
+def index_bytes(count: int) -> float:
+    """What the index of near-duplicates takes, by the arrays it holds, for so many different sentences."""
+    index = DuplicateIndex(0.8, str)
+    for number in range(count):
+        index.add(" ".join("abcdefghij"[int(digit)] * 3 for digit in str(number)))
+        index.settle()
+    held = [value for value in vars(index).values() if isinstance(value, np.ndarray)]
+    return sum(array.nbytes for array in (*held, *index._tables)) / count  # noqa: SLF001 -- what it holds is what is measured
 
 
 def peak(count: int) -> None:
@@ -72,7 +86,7 @@ def peak(count: int) -> None:
     with (
         open_graph() as graph,
         tempfile.TemporaryDirectory() as folder,
-        generate(graph, count, seed=7, out=Path(folder) / "run", near_duplicate=1.0) as run,
+        generate(graph, count, seed=7, out=Path(folder) / "run", near_duplicate=0.0) as run,
     ):
         for place, _ in enumerate(run):
             if place == 0:

@@ -122,6 +122,11 @@ def test_a_node_that_dies_in_the_middle_loses_nothing(tmp_path):
     try:
         node("--head", "--port", address.rpartition(":")[2], "--num-cpus", "0", "--include-dashboard", "false")
         _await(lambda: _listens(address))
+        told = subprocess.run(
+            [*command, "--ray", address], env=_without_token(tmp_path), capture_output=True, text=True, check=False
+        )
+        assert told.returncode == 2, told.stderr
+        assert "asks for its token: set RAY_AUTH_MODE=token" in told.stderr
         node("--address", address, "--num-cpus", "1")
         node("--address", address, "--num-cpus", "1")
         asked = [*command, "--out", tmp_path / "many", "--ray", address, "--workers", "3"]
@@ -131,13 +136,18 @@ def test_a_node_that_dies_in_the_middle_loses_nothing(tmp_path):
                 lambda: (written.exists() and written.stat().st_size and len(_actors()) == 2) or run.poll() is not None
             )
             kill(nodes[1])
-            said = run.communicate()[1].decode()
+            said = run.communicate(timeout=180)[1].decode()
         assert run.returncode == 0, said
     finally:
         for process in nodes:
             kill(process)
         log.close()
     assert contents(tmp_path / "many") == contents(tmp_path / "one")
+
+
+def _without_token(home: Path) -> dict[str, str]:
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH_")}
+    return plain | {"HOME": str(home)}
 
 
 def _await(met: Callable[[], object], seconds: float = 180) -> None:
