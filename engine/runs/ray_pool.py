@@ -95,8 +95,8 @@ class RayPool:
             except (ConnectionError, ValueError, RuntimeError) as error:
                 if "AuthenticationError" in f"{error} {error.__cause__ or error.__context__}":
                     raise ConfigError(
-                        f"the Ray cluster at {address!r} asks for its token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to a copy of the "
-                        "token file of its head (`~/.ray/auth_token` there)"
+                        f"the Ray cluster at {address!r} asks for its token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to a copy of "
+                        "the token file of its head (`~/.ray/auth_token` there)"
                     ) from None
                 raise _nowhere(address, type(error).__name__) from None
         count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
