@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from engine.processes import end_with_main
+from engine.processes import begin, process_context
 from ontology.errors import WorkerLost
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def in_order(
     """What the function that `build` makes says of each batch, in order.
 
     With one process the work is done here. With more, `build`, the batches and the results are pickled; each process is
-    started afresh (spawn: a copy by fork would hold locks of the linker's libraries) and makes its own function. Errors of the work
+    begun by `process_context` and makes its own function. Errors of the work
     are raised here; WorkerLost when a process ends before its work is done. Processes end with the iterator, or with this process
     however that ends.
 
@@ -46,13 +47,12 @@ def in_order(
 def _parallel(
     batches: Iterable[_Batch], build: Callable[[], Callable[[_Batch], _Made]], processes: int
 ) -> Iterator[_Made]:
-    import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
-    context = multiprocessing.get_context("spawn")
+    context = process_context()
     watched, held = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(processes, context, _start, (build, watched))
+    pool = ProcessPoolExecutor(processes, context, _start, (build, watched, dict(os.environ)))
     waiting: deque[Future[Any]] = deque()
     try:
         for batch in batches:
@@ -76,10 +76,10 @@ _build: Callable[[], Callable[[Any], Any]] | None = None
 _work: Callable[[Any], Any] | None = None
 
 
-def _start(build: Callable[[], Callable[[Any], Any]], watched: Connection) -> None:
+def _start(build: Callable[[], Callable[[Any], Any]], watched: Connection, environ: dict[str, str]) -> None:
     global _build  # noqa: PLW0603 - one function a process, set once when the process starts
     _build = build
-    end_with_main(watched)
+    begin(watched, environ)
 
 
 def _call(batch: Any) -> Any:

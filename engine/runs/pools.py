@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from engine.processes import collect_seldom, end_with_main
+from engine.processes import begin, collect_seldom, process_context
 from ontology.errors import WorkerLost
 
 if TYPE_CHECKING:
@@ -103,10 +104,10 @@ _build: Callable[[], Work] | None = None
 _work: Work | None = None
 
 
-def _start(build: Callable[[], Work], watched: Connection) -> None:
+def _start(build: Callable[[], Work], watched: Connection, environ: dict[str, str]) -> None:
     global _build  # noqa: PLW0603 - one worker a process, set once when the process starts
     _build = build
-    end_with_main(watched)
+    begin(watched, environ)
 
 
 def _call(slots: Sequence[Slot]) -> list[Outcome]:
@@ -125,12 +126,11 @@ class ProcessPool:
     """
 
     def __init__(self, build: Callable[[], Work], workers: int) -> None:
-        import multiprocessing
         from concurrent.futures import ProcessPoolExecutor
 
-        context = multiprocessing.get_context("spawn")  # fork would copy threads of the linker's libraries
+        context = process_context()
         self._watched, self._held = context.Pipe(duplex=False)
-        self._pool = ProcessPoolExecutor(workers, context, _start, (build, self._watched))
+        self._pool = ProcessPoolExecutor(workers, context, _start, (build, self._watched, dict(os.environ)))
         self._futures: set[Future[list[Outcome]]] = set()
         self.capacity = 2 * workers
 

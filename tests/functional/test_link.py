@@ -148,7 +148,8 @@ def linking(catalog, tmp_path):
     workers: list[int] = []
     while len(workers) < 2 and run.poll() is None:
         time.sleep(0.1)
-        workers = [pid for pid in children(run.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        servers = [pid for pid in children(run.pid) if b"forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        workers = [worker for server in servers for worker in children(server)]
     yield run, workers
     run.kill()
     run.communicate()

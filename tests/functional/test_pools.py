@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pool_workers import killed_at_three, telling
 
 from engine.runs import generate
-from engine.runs.outcome import Outcome, Slot
+from engine.runs.outcome import Slot
 from engine.runs.pools import ProcessPool
 from engine.testing import tiny_graph
 from ontology.errors import ConfigError, RunConflict, WorkerLost
@@ -45,30 +46,30 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in FILES}
 
 
-def slow():
-    """A worker that ends its own process at slot 3, once."""
-
-    def work(slots):
-        for slot in slots:
-            if slot.index == 3:
-                mark = Path(os.environ["DUALALIGN_TEST_MARK"])
-                if not mark.exists():
-                    mark.write_text("killed")
-                    os.kill(os.getpid(), signal.SIGKILL)
-        return [Outcome(slot, complete=True) for slot in slots]
-
-    return work
-
-
 def test_a_worker_process_that_is_killed_ends_the_run_with_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("DUALALIGN_TEST_MARK", str(tmp_path / "mark"))
-    pool = ProcessPool(slow, 2)
+    pool = ProcessPool(killed_at_three, 2)
     try:
         pool.submit([Slot(3)])
         with pytest.raises(WorkerLost, match=r"give the same command again, with fewer --workers"):
             pool.next()
     finally:
         pool.close()
+    assert (tmp_path / "mark").read_text() == "killed"
+
+
+def test_worker_processes_see_the_environment_of_now(monkeypatch):
+    for value in ("first", "second", None):
+        if value is None:
+            monkeypatch.delenv("DUALALIGN_TEST_TOLD")
+        else:
+            monkeypatch.setenv("DUALALIGN_TEST_TOLD", value)
+        pool = ProcessPool(telling, 1)
+        try:
+            pool.submit([Slot(0)])
+            assert pool.next() == [value]
+        finally:
+            pool.close()
 
 
 @pytest.mark.slow
