@@ -1,7 +1,7 @@
 """SIGKILL in the middle of `generate`, at random times: are the files those of an undisturbed run?
 
 python benchmarks/kill.py [KILLS] [SENTENCES]              templates
-python benchmarks/kill.py --server [KILLS] [SENTENCES]     a model server on loopback: what it is asked twice is counted too
+python benchmarks/kill.py --server [KILLS] [SENTENCES]     a model server on loopback: calls made again are counted too
 Last line: JSON.
 
 A run is made in a copy (fork) of a process that has opened the graph, so that a kill costs no start of Python; one kill in ten
@@ -103,13 +103,13 @@ def kill(kills: int, arguments: list[str], work: Callable[[Path], Any], home: Pa
     if (code := ended(forked(lambda: work(whole)), 3600)) != 0:
         sys.exit(f"the undisturbed run ended with {code}")
     print(f"undisturbed: {time.perf_counter() - begun:.1f} s", flush=True)
-    for kept in (home / "cache").glob("answers.sqlite3*"):
-        kept.unlink()  # a run that is killed asks the model itself
     done = runs = writing = 0
     found = dict.fromkeys(("different_files", "torn", "missing", "wrong", "duplicate"), 0)
     while done < kills:
         runs += 1
         target, code = home / f"run{runs}", None
+        for kept in (home / "cache").glob("answers.sqlite3*"):
+            kept.unlink()  # every run asks the model itself
         while done < kills and code is None:
             begun_size = size(target)
             child = cold(arguments, target) if done % COLD == COLD - 1 else forked(lambda: work(target))  # noqa: B023 - used at once
@@ -159,7 +159,7 @@ def opened(sentences: int, **options: Any) -> Callable[[Path], Any]:
 
 
 def with_server(kills: int, sentences: int, home: Path) -> dict[str, int]:
-    """Runs that a server on loopback writes; counts the prompts it was asked more than once by the runs that were killed."""
+    """Runs that a server on loopback writes; counts the calls that were made again because of kills."""
     servers = Path(__file__).parent.parent / "tests/servers"
     command = [sys.executable, "-c", SERVER]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=servers) as process:
@@ -176,7 +176,8 @@ def with_server(kills: int, sentences: int, home: Path) -> dict[str, int]:
         with urllib.request.urlopen(f"{url.removesuffix('/v1')}/asked") as answer:  # noqa: S310 - our own server
             counts = json.load(answer)
         process.stdin.close()
-    return {**figures, "model_calls": sum(counts.values()), "prompts": len(counts)}
+    calls = sum(counts.values())
+    return {**figures, "model_calls": calls, "repeated_calls": calls - sentences * (1 + figures["runs"])}
 
 
 if __name__ == "__main__":
