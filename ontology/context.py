@@ -39,6 +39,7 @@ _MARKING = frozenset("[(+☐☑☒✓✔✅□")
 _HEAD = 2_000  # characters of a text that introduce the patient
 _REMEMBERED = 600  # characters that a person is remembered for
 _APPOSITION = 9  # tokens between a person and the verb
+_CLOSING = {"(": {")"}, ",": {",", "who"}, "who": set[str]()}  # what closes an apposition; none: any token
 _QUOTES = str.maketrans(
     {"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "‐": "-", "‑": "-", "–": "-", "—": "-"}
 )
@@ -153,38 +154,40 @@ class Context:
         if len(tokens) <= 2 * _WINDOW:
             return self._window(tokens, names)
         judged = []
-        for target in targets:
-            first = max(0, target - _WINDOW)
-            window = tokens[first : target + _WINDOW]
-            found = self._window(window, names[first : target + _WINDOW])
-            judged.append(found[window[: target - first].count(CONCEPT)])
+        for target, *reached in zip(
+            targets, *(one.windows(tokens, targets, _WINDOW) for one in self.passes), strict=True
+        ):
+            window = slice(max(0, target - _WINDOW), target + _WINDOW)
+            judged.append(self._mention(target - window.start, reached, tokens[window], names[window]))
         return judged
 
     def _window(self, tokens: Sequence[str], names: Sequence[str]) -> list[tuple[Assertion, Informant | Pronoun]]:
         places = [index for index, token in enumerate(tokens) if token == CONCEPT]
         nothing: tuple[Reached, ...] = ((),) * len(places)
-        assertions, times, families, informants = (read(tokens) or nothing for read in self.passes)
-        judged: list[tuple[Assertion, Informant | Pronoun]] = []
-        for place, said, when, whose, who in zip(places, assertions, times, families, informants, strict=True):
-            speaker = speaker_of(place, who, tokens, names)
-            informant: Informant | Pronoun
-            if isinstance(speaker, int):
-                relatives = [
-                    cue
-                    for cue in whose
-                    if not is_the_patient(tokens[speaker], tokens[cue[1] : cue[2]], names[cue[1] : cue[2]])
-                ]
-                named = any(
-                    start <= speaker < end for _, start, end in relatives
-                )  # the one who had it does not tell it
-                informant = Informant.CLINICIAN if named else self._named(speaker, tokens, names)
-            else:
-                relatives, informant = list(whose), speaker
-            assertion = assertion_of([*said, *when, *relatives], told=informant)
-            if assertion == Assertion.FAMILY and isinstance(speaker, int) and tokens[speaker - 1] == "(":
-                informant = Informant.CLINICIAN  # "FHx: stroke (father)"
-            judged.append((assertion, informant))
-        return judged
+        passes = (read(tokens) or nothing for read in self.passes)
+        return [self._mention(place, reached, tokens, names) for place, *reached in zip(places, *passes, strict=True)]
+
+    def _mention(
+        self, place: int, reached: Sequence[Reached], tokens: Sequence[str], names: Sequence[str]
+    ) -> tuple[Assertion, Informant | Pronoun]:
+        """What the cues that reach a concept in each pass say of it."""
+        said, when, whose, who = reached
+        speaker = speaker_of(place, who, tokens, names)
+        informant: Informant | Pronoun
+        if isinstance(speaker, int):
+            relatives = [
+                cue
+                for cue in whose
+                if not is_the_patient(tokens[speaker], tokens[cue[1] : cue[2]], names[cue[1] : cue[2]])
+            ]
+            named = any(start <= speaker < end for _, start, end in relatives)  # the one who had it does not tell it
+            informant = Informant.CLINICIAN if named else self._named(speaker, tokens, names)
+        else:
+            relatives, informant = list(whose), speaker
+        assertion = assertion_of([*said, *when, *relatives], told=informant)
+        if assertion == Assertion.FAMILY and isinstance(speaker, int) and tokens[speaker - 1] == "(":
+            informant = Informant.CLINICIAN  # "FHx: stroke (father)"
+        return assertion, informant
 
     def _named(self, speaker: int, tokens: Sequence[str], names: Sequence[str]) -> Informant:
         """Who that is; a person in brackets is the more exact word: "Informant (son): ..."."""
@@ -261,9 +264,9 @@ def _placed(
 
 def _apposition(tokens: Sequence[str], opening: int) -> int:
     """Where "Daughter, who lives with him, reports" goes on with "reports"; `opening` itself where it does not."""
-    closing = {"(": {")"}, ",": {",", "who"}, "who": set(tokens)}[tokens[opening]]
+    closing = _CLOSING[tokens[opening]]
     for at in range(opening + 1, min(opening + _APPOSITION, len(tokens) - 1)):
-        if tokens[at] not in closing:
+        if closing and tokens[at] not in closing:
             continue
         after = itertools.takewhile(lambda one: one != ",", tokens[at + 1 : at + 4])
         following = next((token for token in after if token[0] == "<" and token not in {"<has>", "<be>"}), "")

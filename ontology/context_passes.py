@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from ontology.context_rules import CLOSE, CONCEPT, GAP, OPEN, UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ontology.context_rules import Cue
+    from ontology.context_windows import Windows
 
 __all__ = ["ContextPass", "Reached"]
 
@@ -58,12 +59,23 @@ class ContextPass:
         self._always = not skip or UNKNOWN in acting
         self._skip = skip
         self._read = lru_cache(maxsize=_REMEMBERED)(self._reaching)
+        self._windows: Windows | None = None
 
     def __call__(self, tokens: Sequence[str]) -> tuple[Reached, ...] | None:
         """The cues that reach each `@` of `tokens`, in order; None where there are none at all."""
         if not self._always and self._acting.isdisjoint(tokens):
             return None
         return self._read(self.simplified(tokens))
+
+    def windows(self, tokens: Sequence[str], places: Sequence[int], reach: int) -> Iterator[Reached]:
+        """The cues that reach each `@` at `places` of a long sentence, read with less than `reach` tokens before and after it alone;
+        where the cues stand is counted from there.
+        """
+        if self._windows is None:
+            from ontology.context_windows import Windows
+
+            self._windows = Windows(self._cues, self._trie.find)
+        return self._windows(self.simplified(tokens), places, reach)
 
     def simplified(self, tokens: Sequence[str]) -> tuple[str, ...]:
         """The tokens as this pass sees them: what no cue of it names is `_`."""
@@ -122,11 +134,11 @@ class _Trie:
                 node = node.setdefault(token, {})
             node.setdefault(_ENDS, number)
 
-    def find(self, shape: Sequence[str]) -> list[tuple[int, int, int]]:
-        """Number of the cue, start and end, of every match; those of one range in the order of the cues."""
+    def find(self, shape: Sequence[str], starts: range | None = None) -> list[tuple[int, int, int]]:
+        """Number of the cue, start and end, of every match (that begins at one of `starts`), in the order of the cues."""
         found: set[tuple[int, int, int]] = set()
-        for start, token in enumerate(shape):
-            node = self._root.get(token)
+        for start in range(len(shape)) if starts is None else starts:
+            node = self._root.get(shape[start])
             if node is not None:
                 self._walk(node, shape, start, start + 1, found)
         return sorted(found)
@@ -134,18 +146,20 @@ class _Trie:
     def _walk(
         self, node: dict[str, Any], shape: Sequence[str], start: int, at: int, found: set[tuple[int, int, int]]
     ) -> None:
-        if _ENDS in node:
-            found.add((node[_ENDS], start, at))
-        gap = node.get(GAP)
-        if gap is not None:
-            for after in range(at, min(at + _GAP, len(shape)) + 1):
-                self._walk(gap, shape, start, after, found)
-                if after == len(shape) or shape[after] in self._gap_ends:
-                    break
-        if at < len(shape):
-            following = node.get(shape[at])
-            if following is not None:
-                self._walk(following, shape, start, at + 1, found)
+        following: dict[str, Any] | None = node
+        while following is not None:
+            if _ENDS in following:
+                found.add((following[_ENDS], start, at))
+            gap = following.get(GAP)
+            if gap is not None:
+                for after in range(at, min(at + _GAP, len(shape)) + 1):
+                    self._walk(gap, shape, start, after, found)
+                    if after == len(shape) or shape[after] in self._gap_ends:
+                        break
+            if at == len(shape):
+                break
+            following = following.get(shape[at])
+            at += 1
 
 
 def _triggers(cues: Sequence[Cue]) -> frozenset[str]:

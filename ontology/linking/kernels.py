@@ -29,7 +29,7 @@ class Tokens(NamedTuple):
 @cache
 def kernels() -> Any:
     """The loops by name. Loads numba: half a second, and as long as compiling takes where nothing is cached."""
-    from ontology.linking.loops import exact, near, senses, strings, tokens
+    from ontology.linking.loops import exact, near, reach, senses, strings, tokens
 
     return SimpleNamespace(
         tokenise=tokens.tokenise,
@@ -50,4 +50,5 @@ def kernels() -> Any:
         placed=exact.placed,
         slips=near.slips,
         near=near.near,
+        reached=reach.reached,
     )

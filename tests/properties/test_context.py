@@ -107,3 +107,29 @@ def test_a_pass_reaches_what_medspacys_component_reaches(
     expected = theirs(shape)
     found = ours(shape) or ((),) * len(expected)
     assert [{(category, *place) for category, *place in one} for one in found] == expected
+
+
+def pieces(part: str) -> st.SearchStrategy[list[str]]:
+    """A concept, a token of the rules, or a whole cue of theirs with its gaps filled."""
+    own = [cue.tokens for cue in RULES.cues if cue.part == part]
+    tokens = sorted({token for cue in own for token in cue} - {GAP, OPEN, CLOSE})
+    cues = [[UNKNOWN if token == GAP else token for token in cue] for cue in own]
+    return st.just([CONCEPT]) | st.sampled_from(tokens).map(lambda one: [one]) | st.sampled_from(cues)
+
+
+@pytest.mark.parametrize("number", range(len(PARTS)), ids=PARTS)
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), reach=st.integers(1, 24))
+def test_a_concept_of_a_long_sentence_is_reached_as_if_its_window_stood_alone(
+    contexts: tuple[Context, Context], number: int, data: st.DataObject, reach: int
+) -> None:
+    drawn = data.draw(st.lists(pieces(PARTS[number]), min_size=1, max_size=40))
+    tokens = [OPEN, *(token for piece in drawn for token in piece), CONCEPT, CLOSE]
+    places = [at for at, token in enumerate(tokens) if token == CONCEPT]
+    _, one = (context.passes[number] for context in contexts)
+    expected = []
+    for place in places:
+        window = tokens[max(0, place - reach) : place + reach]
+        alone = one(window)
+        expected.append(alone[window[: min(place, reach)].count(CONCEPT)] if alone else ())
+    assert list(one.windows(tokens, places, reach)) == expected
