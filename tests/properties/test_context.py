@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ontology.context import Context, sentences
 from ontology.context_passes import ContextPass
-from ontology.context_rules import CLOSE, CONCEPT, GAP, OPEN, PARTS, UNKNOWN, read_rules
+from ontology.context_rules import CLOSE, CONCEPT, GAP, OPEN, PARTS, UNKNOWN, Cue, read_rules
 from ontology.qualifiers import read_qualifiers
 
 if TYPE_CHECKING:
@@ -109,6 +109,16 @@ def test_a_pass_reaches_what_medspacys_component_reaches(
     assert [{(category, *place) for category, *place in one} for one in found] == expected
 
 
+def assert_read_as_if_alone(one: ContextPass, tokens: list[str], reach: int) -> None:
+    places = [at for at, token in enumerate(tokens) if token == CONCEPT]
+    expected = []
+    for place in places:
+        window = tokens[max(0, place - reach) : place + reach]
+        alone = one(window)
+        expected.append(alone[window[: min(place, reach)].count(CONCEPT)] if alone else ())
+    assert list(one.windows(tokens, places, reach)) == expected
+
+
 def pieces(part: str) -> st.SearchStrategy[list[str]]:
     """A concept, a token of the rules, or a whole cue of theirs with its gaps filled."""
     own = [cue.tokens for cue in RULES.cues if cue.part == part]
@@ -125,11 +135,31 @@ def test_a_concept_of_a_long_sentence_is_reached_as_if_its_window_stood_alone(
 ) -> None:
     drawn = data.draw(st.lists(pieces(PARTS[number]), min_size=1, max_size=40))
     tokens = [OPEN, *(token for piece in drawn for token in piece), CONCEPT, CLOSE]
-    places = [at for at, token in enumerate(tokens) if token == CONCEPT]
-    _, one = (context.passes[number] for context in contexts)
-    expected = []
-    for place in places:
-        window = tokens[max(0, place - reach) : place + reach]
-        alone = one(window)
-        expected.append(alone[window[: min(place, reach)].count(CONCEPT)] if alone else ())
-    assert list(one.windows(tokens, places, reach)) == expected
+    assert_read_as_if_alone(contexts[1].passes[number], tokens, reach)
+
+
+LETTERS = ["a", "b", "c", ";", CONCEPT, UNKNOWN]
+CUES = st.builds(
+    Cue,
+    part=st.just("made up"),
+    category=st.sampled_from(["one", "two", "three"]),
+    direction=st.sampled_from(["forward", "backward", "bidirectional", "pseudo"]),
+    tokens=st.lists(st.sampled_from([*LETTERS, GAP]), min_size=1, max_size=3)
+    .filter(lambda tokens: tokens[0] not in {GAP, UNKNOWN})
+    .map(tuple),
+    scope=st.none() | st.integers(1, 8),
+    until=st.lists(st.sampled_from(["one", "two", "three", "four"]), max_size=2, unique=True).map(tuple),
+)
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    cues=st.lists(CUES, min_size=1, max_size=8),
+    tokens=st.lists(st.sampled_from(LETTERS), min_size=1, max_size=40),
+    reach=st.integers(1, 24),
+)
+def test_whatever_the_cues_a_window_of_a_long_sentence_is_read_as_if_it_stood_alone(
+    cues: list[Cue], tokens: list[str], reach: int
+) -> None:
+    one = ContextPass(cues, {}, frozenset({";"}))
+    assert_read_as_if_alone(one, [*tokens, CONCEPT], reach)
