@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ontology.context_decisions import PEOPLE, Pronoun, assertion_of, is_the_patient, speaker_of
 from ontology.context_passes import ContextPass
+from ontology.context_pronouns import Speakers
 from ontology.context_rules import CLOSE, CONCEPT, NUMBER, OPEN, PARTS, UNKNOWN, YEAR, join, read_rules
 from ontology.context_sentences import sentences
 from ontology.mention import Assertion, Informant, Timex
@@ -119,19 +120,25 @@ class Context:
     ) -> list[tuple[Assertion, Informant]]:
         judged = []
         lower = _lower(sentence)
+        named: dict[Pronoun, Informant] = {}
+        speakers = None
         for assertion, said in self._sentence(lower, spans):
-            informant = said if isinstance(said, Informant) else self._referred(said, text, place, lower, section)
+            if isinstance(said, Informant):
+                informant = said
+            else:
+                speakers = speakers or self._speakers(text, place, lower, section)
+                if said not in named:
+                    named[said] = speakers.speaker(said.word, _nth(said, lower))
+                informant = named[said]
             judged.append(section.applied(assertion, informant) if section else (assertion, informant))
         return judged
 
-    def _referred(self, said: Pronoun, text: str, place: int, sentence: str, section: Section | None) -> Informant:
+    def _speakers(self, text: str, place: int, sentence: str, section: Section | None) -> Speakers:
         """Whose word it is that "he", "she", "they" or no subject at all introduces."""
-        at = next(itertools.islice(re.finditer(rf"\b{said.word}\b", sentence), said.nth, None), None)
         first = section.start if section else 0
         before = _lower(text[max(first, place - _REMEMBERED) : place])
         head = _lower(text[:_HEAD]) if place > _REMEMBERED or first else before
-        told = section.informant if section else None
-        return self._rules.pronouns.speaker(said.word, head, before, sentence, at.start() if at else 0, told)
+        return Speakers(self._rules.pronouns, head, before, sentence, section.informant if section else None)
 
     def _sentence(self, lower: str, spans: Sequence[tuple[int, int]]) -> list[tuple[Assertion, Informant | Pronoun]]:
         edges = [0, *itertools.chain.from_iterable(spans), len(lower)]
@@ -227,6 +234,12 @@ class Context:
                 if end == at:
                     break
                 del tokens[at:end], names[at:end]
+
+
+def _nth(said: Pronoun, sentence: str) -> int:
+    """The character where a pronoun of a sentence stands."""
+    at = next(itertools.islice(re.finditer(rf"\b{said.word}\b", sentence), said.nth, None), None)
+    return at.start() if at else 0
 
 
 def _lower(text: str) -> str:

@@ -7,6 +7,7 @@ begins the line, in `agitation (+), apathy (-)` marks stand before the commas. W
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -60,8 +61,8 @@ class Marks:
         found = [one._replace(after=after) for one in found]
         plain = list(_plain(text))
         if found or any(one.kind == "yes" for one in plain):  # a minus alone is a hyphen, a dash or a bullet
-            taken = [(one.start, one.end) for one in found]
-            found += [one for one in plain if not any(start < one.end and one.start < end for start, end in taken)]
+            starts, ends = [one.start for one in found] + [len(text)], [one.end for one in found]
+            found += [one for one in plain if starts[bisect_right(ends, one.start)] >= one.end]
         said, begin = [], 0
         for one in sorted(found):
             if one.start >= begin:

@@ -1,4 +1,4 @@
-"""`Pronouns`: who "she says" is, and whose word a sentence without a subject is, from the persons named before.
+"""`Pronouns` and `Speakers`: who "she says" is, and whose word a sentence without a subject is, from the persons named before.
 
 "He came with his wife. She reports wandering." is the wife's word: the patient is a man, and she is the woman named last.
 The words that tell (persons by sex, what shows the patient's, what an interview looks like) are data.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ontology.mention import Informant
@@ -16,7 +17,7 @@ from ontology.mention import Informant
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Pronouns"]
+__all__ = ["Pronouns", "Speakers"]
 
 _LAST = re.compile(r"[.!?\n]\s*(?=\S)")
 _SEXES = {"he": "male", "him": "male", "himself": "male", "she": "female", "herself": "female"}
@@ -58,57 +59,7 @@ class Pronouns:
             interview=re.compile("|".join(raw["interview"])),
         )
 
-    def speaker(
-        self, pronoun: str, head: str, before: str, sentence: str, at: int, section: Informant | None
-    ) -> Informant:
-        """Whose word `pronoun` ("" where there is no subject) at character `at` of `sentence` introduces.
-
-        `head` is the beginning of the text, `before` what stands before the sentence, all in lower case; `section` is the informant
-        that a heading names. Without a better reason it is the patient.
-        """
-        sex = _SEXES.get(pronoun, "")
-        told = self.sexes.get(section.value, "") if section else ""
-        if section and (not sex or not told or told == sex):
-            return section
-        if not pronoun:
-            return self._interviewed(before)
-        near = before + sentence[:at]
-        named = [match["word"] for match in self.persons.finditer(near)]
-        if not sex:
-            return self._together(named)
-        patient = self._sex(head, before + sentence)
-        if not patient and _PRONOUN[_OTHER[sex]].search(sentence, at) and sex in map(self.sexes.get, named):
-            patient = _OTHER[sex]  # "He says that she ...", after "Call from son."
-        if patient == sex:
-            return Informant.PATIENT
-        if not patient:  # the one who spoke last, or was spoken with
-            begin = max((match.end() for match in _LAST.finditer(before.rstrip(" .!?\n"))), default=0)
-            asked = list(self.interview.finditer(before))
-            begin = min([begin, *(match.start() for match in asked[-1:])])
-            named = [match["word"] for match in self.persons.finditer(near, begin)]
-        fitting = [one for one in named if self.sexes.get(one) == sex]
-        if not fitting and patient:
-            fitting = [one for one in named if one not in self.sexes and one not in self.many]
-        return self.informants[fitting[-1]] if fitting else Informant.PATIENT
-
-    def _together(self, named: Sequence[str]) -> Informant:
-        """Who "they" are: those last named by a word for several, or the family where two relatives are named."""
-        many = next((self.informants[one] for one in reversed(named) if one in self.many), None)
-        if many is None and len({self.informants[one] for one in named}) > 1:
-            return Informant.FAMILY
-        return many or Informant.PATIENT
-
-    def _interviewed(self, before: str) -> Informant:
-        """Who is named in the sentence before, where it is about an interview ("Spoke with his wife. Reports apathy.")."""
-        stripped = before.rstrip(" .!?\n:")
-        begin = max((match.end() for match in _LAST.finditer(stripped)), default=0)
-        if self.interview.search(stripped, begin):
-            named = [match["word"] for match in self.persons.finditer(stripped, begin)]
-            if named:
-                return self.informants[named[-1]]
-        return Informant.PATIENT
-
-    def _sex(self, head: str, near: str) -> str:
+    def sex(self, head: str, near: str) -> str:
         """The patient's sex: what introduces him or her, whose wife or husband is named, who is meant by "he" beside a woman."""
         for text in (head, near):
             match = self.patient.search(text)
@@ -126,3 +77,64 @@ class Pronouns:
             if _PRONOUN[other].search(near):
                 return other
         return ""
+
+
+class Speakers:
+    """Whose word the pronouns of one sentence introduce.
+
+    `head` is the beginning of the text, `before` what stands before the sentence, all in lower case; `section` is the informant that
+    a heading names. What shows the patient's sex is looked for once.
+    """
+
+    def __init__(self, rules: Pronouns, head: str, before: str, sentence: str, section: Informant | None) -> None:
+        self._rules, self._head, self._before, self._sentence, self._section = rules, head, before, sentence, section
+
+    @cached_property
+    def _patient(self) -> str:
+        return self._rules.sex(self._head, self._before + self._sentence)
+
+    def speaker(self, pronoun: str, at: int) -> Informant:
+        """Whose word `pronoun` ("" where there is no subject) at character `at` introduces; without a better reason, the patient's."""
+        rules, section, before = self._rules, self._section, self._before
+        sex = _SEXES.get(pronoun, "")
+        told = rules.sexes.get(section.value, "") if section else ""
+        if section and (not sex or not told or told == sex):
+            return section
+        if not pronoun:
+            return self._interviewed()
+        near = before + self._sentence[:at]
+        named = [match["word"] for match in rules.persons.finditer(near)]
+        if not sex:
+            return self._together(named)
+        patient = self._patient
+        if not patient and _PRONOUN[_OTHER[sex]].search(self._sentence, at) and sex in map(rules.sexes.get, named):
+            patient = _OTHER[sex]  # "He says that she ...", after "Call from son."
+        if patient == sex:
+            return Informant.PATIENT
+        if not patient:  # the one who spoke last, or was spoken with
+            begin = max((match.end() for match in _LAST.finditer(before.rstrip(" .!?\n"))), default=0)
+            asked = list(rules.interview.finditer(before))
+            begin = min([begin, *(match.start() for match in asked[-1:])])
+            named = [match["word"] for match in rules.persons.finditer(near, begin)]
+        fitting = [one for one in named if rules.sexes.get(one) == sex]
+        if not fitting and patient:
+            fitting = [one for one in named if one not in rules.sexes and one not in rules.many]
+        return rules.informants[fitting[-1]] if fitting else Informant.PATIENT
+
+    def _together(self, named: Sequence[str]) -> Informant:
+        """Who "they" are: those last named by a word for several, or the family where two relatives are named."""
+        informants = self._rules.informants
+        many = next((informants[one] for one in reversed(named) if one in self._rules.many), None)
+        if many is None and len({informants[one] for one in named}) > 1:
+            return Informant.FAMILY
+        return many or Informant.PATIENT
+
+    def _interviewed(self) -> Informant:
+        """Who is named in the sentence before, where it is about an interview ("Spoke with his wife. Reports apathy.")."""
+        stripped = self._before.rstrip(" .!?\n:")
+        begin = max((match.end() for match in _LAST.finditer(stripped)), default=0)
+        if self._rules.interview.search(stripped, begin):
+            named = [match["word"] for match in self._rules.persons.finditer(stripped, begin)]
+            if named:
+                return self._rules.informants[named[-1]]
+        return Informant.PATIENT
