@@ -244,6 +244,8 @@ def _nth(said: Pronoun, sentence: str) -> int:
 
 def _lower(text: str) -> str:
     """Small letters and plain quotes, each where it was."""
+    if text.isascii():
+        return text.replace("`", "'").lower()
     lower = text.translate(_QUOTES).lower()
     if len(lower) != len(text):  # a letter whose small form is longer
         lower = "".join(c.lower() if len(c.lower()) == 1 else c for c in text.translate(_QUOTES))

@@ -7,7 +7,7 @@ they reach, as medspaCy does.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ontology.context_rules import Cue
 
 __all__ = ["Windows"]
+
+_Integers: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 
 _DIRECTIONS = {"pseudo": 0, "forward": 1, "backward": 2, "bidirectional": 3}
 _EVERYWHERE = 1 << 40  # tokens that a scope without an end reaches
@@ -49,23 +51,26 @@ class Windows:
         found = np.concatenate([self._found(shape, first) for first in range(0, len(shape), _BLOCK)])
         cue, one, two = np.ascontiguousarray(found.T)
         concept = np.array([token == CONCEPT for token in shape])
-        place = np.array(places)
+        place = np.array(places, np.int64)
         begin, stop = np.maximum(place - reach, 0), np.minimum(place + reach, len(shape))
         spoilt = concept[one] | concept[two - 1]
         starts, matches = kernels().reached(place, begin, stop, one, two, cue, spoilt, *self._of_cues)
-        for at in range(0, len(place), _BLOCK):
-            counts = np.diff(starts[at : at + _BLOCK + 1])
-            rows = found[matches[starts[at] : starts[at + len(counts)]]]
-            rows[:, 1:] -= np.repeat(begin[at : at + _BLOCK], counts)[:, None]
-            said = iter([(self._categories[number], first, last) for number, first, last in rows.tolist()])
-            for count in counts.tolist():
+        rows = found[matches]
+        rows[:, 1:] -= np.repeat(begin, np.diff(starts))[:, None]
+        return self._said(starts, rows)
+
+    def _said(self, starts: _Integers, rows: _Integers) -> Iterator[tuple[tuple[str, int, int], ...]]:
+        """The rows (cue, start, end) of each concept, which begin at `starts`, as tuples, a block at a time."""
+        for at in range(0, len(starts) - 1, _BLOCK):
+            block = starts[at : at + _BLOCK + 1]
+            numbers = rows[block[0] : block[-1]].tolist()
+            said = iter([(self._categories[number], first, last) for number, first, last in numbers])
+            for count in np.diff(block).tolist():
                 yield tuple(itertools.islice(said, count))
 
-    def _found(self, shape: Sequence[str], first: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+    def _found(self, shape: Sequence[str], first: int) -> _Integers:
         """The cues that begin in a block, in order of their range, then of their number."""
         block = range(first, min(first + _BLOCK, len(shape)))
         found = np.array(self._find(shape, block), np.int64).reshape(-1, 3)
-        ordered: np.ndarray[tuple[int, int], np.dtype[np.int64]] = found[
-            np.lexsort((found[:, 0], found[:, 2], found[:, 1]))
-        ]
+        ordered: _Integers = found[np.lexsort((found[:, 0], found[:, 2], found[:, 1]))]
         return ordered

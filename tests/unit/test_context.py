@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -295,6 +296,23 @@ def test_sentences_cover_the_text(text: str, count: int) -> None:
     found = list(sentences(text))
     assert "".join(text[a:b] for a, b in found) == text
     assert len(found) == count
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "daughter denies apathy; he reports insomnia and the mother had falls, ",
+        "the garden was green, daughter denies apathy; his sister noticed insomnia in the house ",
+        "[x] apathy [ ] falls, + insomnia - agitation, ",
+        "he reports apathy and more of it while ",
+    ],
+)
+def test_a_sentence_without_an_end_is_judged_as_each_part_of_it(context: Context, said: str) -> None:
+    concepts = re.compile("apathy|insomnia|falls|agitation")
+    short, long = (
+        context.judge(text, [match.span() for match in concepts.finditer(text)]) for text in (said, said * 2_000)
+    )
+    assert long == short * 2_000
 
 
 def test_importing_the_module_loads_no_language_library() -> None:
