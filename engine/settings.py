@@ -22,7 +22,8 @@ class Settings:
     """Where the caches and servers are, and how to get in. Secrets never show in `repr`.
 
     `model_tokens` and `model_money` are the most that the calls of one process may cost (None: no bound); `model_prices` are the
-    prices of a million tokens of prompts and of answers, and `model_concurrency` the most calls at once.
+    prices of a million tokens of prompts and of answers, `model_concurrency` the most calls at once, and `model_timeout` the seconds
+    that a call may take before it is sent again.
     `neo4j_user` and `neo4j_database` fill in what the address of a graph leaves out; `neo4j_uri` is the server of one that names none.
     """
 
@@ -30,6 +31,7 @@ class Settings:
     model_url: str = ""
     model_key: str = field(default="", repr=False)
     model_concurrency: int | None = None
+    model_timeout: float | None = None
     model_tokens: int | None = None
     model_money: float | None = None
     model_prices: tuple[float, float] = (0.0, 0.0)
@@ -41,7 +43,7 @@ class Settings:
 
     @classmethod
     def load(cls, **overrides: Any) -> Settings:
-        """Reads `DUALALIGN_CACHE`, `_MODEL_URL`, `_MODEL_KEY`, `_MODEL_CONCURRENCY`,
+        """Reads `DUALALIGN_CACHE`, `_MODEL_URL`, `_MODEL_KEY`, `_MODEL_CONCURRENCY`, `_MODEL_TIMEOUT`,
         `_MODEL_TOKENS`, `_MODEL_MONEY`, `_MODEL_PRICES` (two numbers: `0.15,0.60`), `_OFFLINE`,
         `_NEO4J_URI`, `_NEO4J_USER`, `_NEO4J_PASSWORD`
         or `_NEO4J_PASSWORD_FILE`, `_NEO4J_DATABASE`; keyword arguments win. The only place that reads the environment.
@@ -105,7 +107,8 @@ def _default_cache() -> str:
 def _model_numbers() -> dict[str, Any]:
     """The bounds of model calls that the environment sets."""
     found: dict[str, Any] = {}
-    for key, least in (("model_concurrency", 1), ("model_tokens", 0), ("model_money", 0), ("model_prices", 0)):
+    least_of = {"concurrency": 1, "timeout": 0.1, "tokens": 0, "money": 0, "prices": 0}
+    for key, least in ((f"model_{name}", least) for name, least in least_of.items()):
         name = f"DUALALIGN_{key.upper()}"
         text = os.environ.get(name, "")
         if not text:

@@ -121,12 +121,17 @@ def _quoted(text: str) -> str:
 
 
 class ModelError(DualAlignError):
-    """A language model failed or gave nothing usable; `code` is a short reason such as `empty` or `length`."""
+    """A language model failed or gave nothing usable; `code` is a short reason such as `empty` or `length`.
+
+    `alive`: whether its server is known to answer other requests (True), to answer none for a long while (False), or neither.
+    """
 
     exit_code: ClassVar[int] = 3
 
-    def __init__(self, message: str, *, code: str = "model-failed", retryable: bool = False) -> None:
-        self.retryable, self.code = retryable, code
+    def __init__(
+        self, message: str, *, code: str = "model-failed", retryable: bool = False, alive: bool | None = None
+    ) -> None:
+        self.retryable, self.code, self.alive = retryable, code, alive
         super().__init__(message)
 
 

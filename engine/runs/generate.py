@@ -33,8 +33,8 @@ __all__ = ["WorkerSpec", "generate", "make_recipe"]
 
 
 _BATCH = 64
-_STREAMS = 4
-"""Batches on their way to a server at once: repairs of one leave room that another fills."""
+_STREAMS = 8
+"""Batches on their way to a server at once: repairs of one, and calls sent again and again, leave room that others fill."""
 _MODEL_BATCH = 8
 """Slots that travel and are committed together: few where a sentence takes a second, so that progress shows and little is lost."""
 

@@ -68,7 +68,8 @@ class Outcome:
     """What became of a slot: its records, what was refused on the way, and dead letters (requests that the model failed for good).
 
     `requested`: requests made, each of which is one of the three. `complete`: nothing more is to be made here; otherwise the slot is
-    to be planned anew. `usage`: of the batch that the outcome came with, on the first one.
+    to be planned anew. `away`: dead letters that may tell of a server that answers nothing any more. `usage`: of the batch that the
+    outcome came with, on the first one.
     """
 
     slot: Slot
@@ -77,6 +78,7 @@ class Outcome:
     dead: tuple[Attempt, ...] = ()
     requested: int = 0
     complete: bool = False
+    away: int = 0
     usage: Usage = field(default_factory=Usage)
 
     @property

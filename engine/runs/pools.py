@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 __all__ = ["InlinePool", "Pool", "ProcessPool", "ThreadPool"]
 
 
+_THREADS = 3
+"""Threads for each batch of first plans that may be under way."""
+
+
 class Pool(Protocol):
     """Works on batches of slots."""
 
     capacity: int
-    """Batches that may wait at once."""
+    """Batches of first plans that may wait at once."""
 
     def submit(self, slots: Sequence[Slot]) -> None:
         """Hands over a batch."""
@@ -65,15 +69,17 @@ class InlinePool:
 
 
 class ThreadPool:
-    """Works on several batches at once in threads of this process: while one waits for a model's last answers, others fill its place."""
+    """Works on several batches at once in threads of this process: while one waits for a model's last answers, others fill its place.
+    `capacity` batches of first plans, and beside them those of plans made anew, which are small.
+    """
 
-    def __init__(self, work: Work, threads: int, close: Callable[[], None] | None = None) -> None:
+    def __init__(self, work: Work, capacity: int, close: Callable[[], None] | None = None) -> None:
         from concurrent.futures import ThreadPoolExecutor
 
         self._work, self._close = work, close
-        self._pool = ThreadPoolExecutor(threads, "model-batch")
+        self._pool = ThreadPoolExecutor(_THREADS * capacity, "model-batch")
         self._futures: set[Future[list[Outcome]]] = set()
-        self.capacity = threads
+        self.capacity = capacity
 
     def submit(self, slots: Sequence[Slot]) -> None:
         """Gives a batch to a thread."""

@@ -14,7 +14,7 @@ from engine.runs.folder import DEAD, RECORDS, REJECTED, RunFolder, attempt_line
 from engine.runs.outcome import Attempt, Outcome, Slot, silent_rounds
 from engine.runs.quotas import LABEL, Cell, by_axis, cells_in_turn
 from engine.runs.report import RunReport
-from engine.runs.worker import AWAY, SILENT_ROUNDS
+from engine.runs.worker import SILENT_ROUNDS
 from ontology.errors import ModelError
 from ontology.issue import Issue, Severity
 
@@ -33,6 +33,10 @@ __all__ = ["Run"]
 
 _SILENCE = 50
 """Requests in a row that a server fails before the run ends: fewer may be failures of their prompts."""
+_AHEAD = 3
+"""Batches ahead of the first slot that is not settled, for each that may be under way: a slot may take several plans, one after another."""
+_GONE = frozenset({"unreachable", "timeout", "rate-limit"})
+"""Failures that end the run at once where the server has never answered: no other plan would help."""
 
 
 class Run:
@@ -150,18 +154,19 @@ class Run:
             ready: dict[int, Outcome] = {}
             lost: dict[int, Outcome] = {}  # what earlier rounds of a slot lost
             waiting = list[int]()  # slot indices handed over and not committed, in order
-            flying = 0
+            fresh = flying = 0  # batches handed over: of first plans, and all
             while True:
-                while batch and flying < pool.capacity and len(waiting) < self._batch * (pool.capacity + 2):
+                while batch and fresh < pool.capacity and len(waiting) < _AHEAD * self._batch * pool.capacity:
                     pool.submit(batch)
                     waiting += [slot.index for slot in batch]
-                    flying += 1
+                    fresh, flying = fresh + 1, flying + 1
                     batch = list(islice(slots, self._batch))
                 if not waiting:
                     return
                 if flying:
-                    self._take(pool.next(), ready, lost)
-                    flying -= 1
+                    outcomes = pool.next()
+                    fresh, flying = fresh - (outcomes[0].slot.round == 0), flying - 1
+                    self._take(outcomes, ready, lost)
                 done, again = self._settle(waiting, ready, lost, seen)
                 if done:
                     self._commit(done)
@@ -176,12 +181,15 @@ class Run:
     def _take(self, outcomes: list[Outcome], ready: dict[int, Outcome], lost: dict[int, Outcome]) -> None:
         """Keeps outcomes until their turn; ModelError where the server has stopped to answer, not only for some prompts."""
         dead = [attempt for outcome in outcomes for attempt in outcome.dead]
-        if any(outcome.requested > len(outcome.dead) for outcome in outcomes):
+        away = sum(outcome.away for outcome in outcomes)
+        if any(outcome.requested > outcome.away for outcome in outcomes):
             self._silent, self._heard = 0, True
-        elif dead and all(attempt.issues[0].code in AWAY for attempt in dead):
-            self._silent += len(dead)
-            if not self._heard or self._silent >= _SILENCE:
-                why = dead[-1].issues[0]
+        elif away:
+            self._silent += away
+            why = dead[-1].issues[0]
+            plans = 1 + max(outcome.slot.round for outcome in outcomes)
+            unheard = not self._heard and (why.code in _GONE or plans >= SILENT_ROUNDS)
+            if unheard or self._silent >= _SILENCE:
                 raise ModelError(why.message, code=why.code, retryable=why.code != "bad-request")
         for outcome in outcomes:
             self.report.usage += outcome.usage
@@ -196,7 +204,8 @@ class Run:
         """
         done, again = list[Outcome](), list[Slot]()
         for index in [i for i in waiting if i in ready and not ready[i].complete]:
-            if silent_rounds(ready[index].rejected, ready[index].dead) >= SILENT_ROUNDS and ready[index].dead:
+            silent = silent_rounds(ready[index].rejected, ready[index].dead)
+            if silent >= min(SILENT_ROUNDS, self.recipe.rounds) and ready[index].dead:
                 ready[index] = _given_up(ready[index])
             else:
                 again.append(self._next_round(ready.pop(index), lost))

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from ontology.mention import Linker, Mention
     from ontology.pack import Pack
 
-__all__ = ["AWAY", "SILENT_ROUNDS", "Worker"]
+__all__ = ["SILENT_ROUNDS", "Worker"]
 
 _HOPELESS = frozenset({"model-failed", "refused-key", "unknown-model"})
-AWAY = frozenset({"bad-request", "unreachable", "timeout", "rate-limit", "server"})
-"""Failures of a server: the first end the run at once, the second when nothing else comes back."""
+_AWAY = frozenset({"bad-request", "unreachable", "timeout", "rate-limit", "server", "malformed"})
+"""Failures that may be the server's, not the prompt's, unless the server is known to answer others."""
 SILENT_ROUNDS = 3
 """Plans of a sentence for which the model gives no text at all before the run goes on without it."""
 
@@ -48,6 +48,7 @@ class _Job:
     issues: tuple[Issue, ...] = ()
     record: Record | None = None
     requested: int = 0
+    away: int = 0
     rejected: list[Attempt] = field(default_factory=list)
     dead: list[Attempt] = field(default_factory=list)
 
@@ -168,14 +169,18 @@ class Worker:
                 job.rejected.append(_attempt_of(job))
             else:
                 job.record = self._record(job, mentions[id(job)])
-        return bool(written) or not all(isinstance(answer, ModelError) and answer.code in AWAY for answer in answers)
+        return bool(written) or not all(isinstance(answer, ModelError) and _may_be_away(answer) for answer in answers)
 
-    @staticmethod
-    def _fail(job: _Job, error: ModelError) -> None:
+    def _fail(self, job: _Job, error: ModelError) -> None:
         if error.code == "budget":
             raise BudgetExhausted(str(error), {"budget": 1})
-        if error.code in _HOPELESS:
+        if error.code in _HOPELESS or error.alive is False:
             raise error
+        if error.alive and error.code in _AWAY:
+            job.tries = max(
+                job.tries, self.recipe.attempts
+            )  # the server failed this prompt again and again: another plan may do
+        job.away += _may_be_away(error)
         job.text, job.issues = "", (Issue(Severity.ERROR, error.code, str(error)),)
         job.dead.append(_attempt_of(job))
 
@@ -225,6 +230,10 @@ class Worker:
         )
 
 
+def _may_be_away(error: ModelError) -> bool:
+    return error.code in _AWAY and not error.alive
+
+
 def _attempt_of(job: _Job) -> Attempt:
     return Attempt(job.slot.index, job.round, job.tries, job.plan.label, job.plan.name, job.text, tuple(job.issues))
 
@@ -247,6 +256,7 @@ def _outcome(slot: Slot, jobs: list[_Job], *, away: bool) -> Outcome:
         tuple(attempt for job in jobs for attempt in job.dead),
         sum(job.requested for job in jobs),
         complete,
+        sum(job.away for job in jobs),
     )
 
 

@@ -101,7 +101,11 @@ def _named(spec: str, pack: Pack, settings: Settings, chosen: Mapping[str, float
 
     if provider in {"vllm", "ollama"}:
         url = settings.model_url or (_VLLM if provider == "vllm" else _OLLAMA)
-        asked = replace(with_choices(SERVER, chosen), concurrency=settings.model_concurrency or SERVER.concurrency)
+        asked = replace(
+            with_choices(SERVER, chosen),
+            concurrency=settings.model_concurrency or SERVER.concurrency,
+            timeout=settings.model_timeout or SERVER.timeout,
+        )
         budget = Budget(settings.model_tokens, settings.model_money, Prices(*settings.model_prices))
         own = openai_chat(model, url, settings.model_key, asked, loopback=not settings.model_url, budget=budget)
         return ChainVerbalizer(own, pack, name=_name(spec), decoding=asked, close=partial(disconnect, own))

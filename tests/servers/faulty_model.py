@@ -2,8 +2,8 @@
 
 `python tests/servers/faulty_model.py --kind server --share 0.1 --latency 0.05` prints its address, and ends when
 standard input does. Plain asyncio; counts every request by its prompt, so that what was asked
-twice can be told. A fault strikes a prompt by a hash of the prompt and of how often it was asked (`transient`), or of the
-prompt alone (`lasting`).
+twice can be told, and keeps every good answer, so that a text from anywhere else can be told (`GET /asked`, `GET /given`). A
+fault strikes a prompt by a hash of the prompt and of how often it was asked (`transient`), or of the prompt alone (`lasting`).
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ class FaultyModel:
         self.script, self.latency, self.answer, self.cut = script, latency, answer, cut
         self.asked: Counter[str] = Counter()
         self.struck: Counter[str] = Counter()
+        self.given: set[str] = set()
         self.flying = self.most = 0
         self._server = None
         self._loop = None
@@ -110,6 +111,8 @@ class FaultyModel:
                 body = await reader.readexactly(length)
                 if head.startswith(b"GET /asked"):
                     writer.write(_http(200, json.dumps(self.asked).encode()))
+                elif head.startswith(b"GET /given"):
+                    writer.write(_http(200, json.dumps(sorted(self.given)).encode()))
                 elif not await self._complete(json.loads(body), writer):
                     return
                 await writer.drain()
@@ -146,10 +149,13 @@ class FaultyModel:
             return _http(status, b'{"error": {"message": "no, sk-very-secret"}}', extra)
         if fault == "garbage":
             return b"SSH-2.0-OpenSSH\r\n\r\n"
-        good = completion(self.answer(prompt))
+        text = self.answer(prompt)
+        if not fault:
+            self.given.add(text)
+        good = completion(text)
         made = {
             "truncated": lambda: good[: len(good) // 2],
-            "not-utf8": lambda: good.replace(b"reports", b"rep\xff\xfets"),
+            "not-utf8": lambda: good.replace(b'"content": "', b'"content": "\xff\xfe'),
             "no-choices": lambda: b'{"choices": []}',
             "error-in-200": lambda: b'{"error": {"message": "engine dead"}}',
             "refusal-field": lambda: completion(None, refusal="no"),
@@ -196,10 +202,12 @@ def _http(status, body, extra=b""):
     return head % (status, extra, len(body)) + body
 
 
-def strike(kinds, share, *, lasting=False):
-    """A script: of each `share` of prompts (or, not `lasting`, of requests) one of `kinds` strikes."""
+def strike(kinds, share, *, lasting=False, within=""):
+    """A script: of each `share` of prompts (or, not `lasting`, of requests) that hold `within` one of `kinds` strikes."""
 
     def script(prompt, asked):
+        if within not in prompt:
+            return ""
         digest = hashlib.sha256(f"{prompt}|{0 if lasting else asked}".encode()).digest()
         if int.from_bytes(digest[:4], "big") / 2**32 >= share:
             return ""
@@ -213,10 +221,13 @@ def main():
     parser.add_argument("--kind", action="append", choices=KINDS, default=[])
     parser.add_argument("--share", type=float, default=0.0)
     parser.add_argument("--lasting", action="store_true")
+    parser.add_argument("--within", default="", help="Fail only prompts that hold this.")
     parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--obey", action="store_true", help="Answer what the prompt asks for.")
     asked = parser.parse_args()
-    script = strike(asked.kind, asked.share, lasting=asked.lasting) if asked.kind else lambda *_: ""
+    script = (
+        strike(asked.kind, asked.share, lasting=asked.lasting, within=asked.within) if asked.kind else lambda *_: ""
+    )
     with FaultyModel(script, latency=asked.latency, answer=obedient if asked.obey else lambda _: _GOOD) as server:
         sys.stdout.write(f"{server.url}\n")
         sys.stdout.flush()

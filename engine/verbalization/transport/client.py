@@ -33,6 +33,8 @@ _OVERLOAD = frozenset({"rate-limit", "timeout"})
 _DOWN = frozenset({"unreachable", "timeout", "server"})
 _ALIVE = frozenset({"", "too-long", "empty"})
 """Ends of a call that only a server that completes something can bring about: a refusal may come from a proxy before it."""
+_REFUSES = frozenset({"refused-key", "unknown-model"})
+"""Ends of every call to a server."""
 _CONNECT = 10.0
 _RENEW = 500  # answers after which another request becomes the canary
 _FIRST_PATIENCE = 5.0  # a server that never answered is more likely not there than gone for a moment
@@ -111,6 +113,7 @@ class Transport:
         self._flying = 0
         self._spent = False
         self._good = b""
+        self._closed = False
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -133,8 +136,12 @@ class Transport:
             raise
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Starts `work` in the transport's event loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._running())
+        """Starts `work` in the transport's event loop; ModelError once the transport is closed."""
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._running())
+        except ModelError:
+            work.close()
+            raise
 
     def is_current(self) -> bool:
         """Whether the caller runs in the transport's event loop."""
@@ -143,6 +150,7 @@ class Transport:
     def close(self) -> None:
         """Ends connections and the loop; may be called twice."""
         with self._guard:
+            self._closed = True
             loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
         if loop is None or thread is None:
             return
@@ -153,6 +161,8 @@ class Transport:
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._guard:
+            if self._closed:
+                raise fault("unreachable", "was asked after its connections were closed", self.model)
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(target=self._loop.run_forever, name="model-calls", daemon=True)
@@ -206,6 +216,8 @@ class Transport:
                 if tries == 1:
                     self._retries.first_try()
                 answer, asked = await self._try(data, stop)
+                if isinstance(answer, ModelError) and self._is_last(answer, tries):
+                    answer.alive = await self._lives(answer.code)
                 if hold is not None and isinstance(answer, Reply):
                     hold.append(leave)
                     leave = _stay
@@ -215,14 +227,13 @@ class Transport:
                 self._remember(data)
                 return answer
             self.report.faults[answer.code] += 1
-            if not answer.retryable:
+            if answer.alive or self._is_last(answer, tries):
                 return answer
             if self.breaker.open:
                 tries = min(tries, self.policy.tries - 1)  # waiting for a server that is down uses up no try
                 if self._impatient(begun):
+                    answer.alive = False
                     return answer
-            elif tries >= self.policy.tries:
-                return answer
             urgent = self._retries.take()
             await asyncio.sleep(pause(tries, asked, self._rng))
 
@@ -237,7 +248,9 @@ class Transport:
                 break  # nothing was ever completed: this call is the canary
             if self._impatient(begun):
                 why = "has failed every call for a while; is the server running, and is DUALALIGN_MODEL_URL right?"
-                return fault("unreachable", why, self.model)
+                down = fault("unreachable", why, self.model)
+                down.alive = False
+                return down
             await asyncio.sleep(wait)
         while not self._spent:
             held = self.ledger.reserve(prompt_bytes=size, most_answer=most)
@@ -254,15 +267,28 @@ class Transport:
         if not self._good or self.report.answered % _RENEW == 0:
             self._good = _one_token(data)
 
-    async def _canary(self) -> None:
-        """Asks again for what the server completed last, and for one token of it."""
+    def _is_last(self, answer: ModelError, tries: int) -> bool:
+        """Whether a failed call is not sent again."""
+        return not answer.retryable or (tries >= self.policy.tries and not self.breaker.open)
+
+    async def _lives(self, code: str) -> bool | None:
+        """Whether the server answers, though it has failed a call for good; None where that is not known."""
+        if code in _ALIVE:
+            return True
+        if code in _REFUSES or not self._good:
+            return None
+        return await self._canary() or None
+
+    async def _canary(self) -> bool:
+        """Asks again for what the server completed last, and for one token of it; whether it was answered."""
         held = self.ledger.reserve(prompt_bytes=len(self._good), most_answer=1)
         if held is None:
-            return
+            return False
         self.report.canaries += 1
         answer, _ = await self._try(self._good, held, canary=True)
         if isinstance(answer, Reply):
             self.breaker.canary_answered()
+        return isinstance(answer, Reply)
 
     def _impatient(self, begun: float) -> bool:
         opened = self.breaker.opened_at
