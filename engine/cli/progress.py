@@ -56,14 +56,14 @@ def _span(seconds: float) -> str:
 @contextmanager
 def run_progress(run: Run) -> Iterator[Callable[[], None]]:
     """Shows how a run goes, on stderr; call the value once for each record. What was there before counts as begun, not as made."""
-    first, began, last = -1, time.monotonic(), time.monotonic()
+    first, began, last = 0, time.monotonic(), time.monotonic()
     terminal = sys.stderr.isatty()
     show, close = _panel() if terminal else (_line, lambda: None)
 
     def step() -> None:
         nonlocal first, began, last
         now = time.monotonic()
-        if first < 0 or not run.report.requested:  # still reading what is there
+        if not run.report.requested:  # still reading what is there
             first, began = run.report.accepted, now
         if now - last >= (_REDRAW if terminal else _LOG):
             last = now

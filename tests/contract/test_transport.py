@@ -184,7 +184,30 @@ def test_a_server_that_never_comes_back_ends_every_call_in_time():
     with FaultyModel(lambda *_: "server") as server, transport(server, patience=0.5) as calls:
         answers = send_all(calls, 80)
         assert {answer.code for answer in answers} <= {"server", "unreachable"}
+        assert {answer.alive for answer in answers} == {False}
         assert calls.report.waiting == 0
+
+
+def test_of_a_call_that_fails_for_good_it_is_known_whether_the_server_lives():
+    with (
+        FaultyModel(lambda prompt, _: "server" if prompt == "p1" or dead else "") as server,
+        transport(server) as calls,
+    ):
+        dead = True
+        assert send_all(calls, 1)[0].alive is None  # it has never answered
+        dead = False
+        assert isinstance(send_all(calls, 1)[0], Reply)
+        assert send_all(calls, 2)[1].alive
+        assert calls.report.canaries == 1
+
+
+def test_a_closed_transport_is_not_opened_again():
+    with FaultyModel() as server:
+        with transport(server) as calls:
+            send_all(calls, 1)
+        with pytest.raises(ModelError, match="closed"):
+            send_all(calls, 1)
+        assert sum(server.asked.values()) == 1
 
 
 def test_a_refusal_is_no_proof_of_life():

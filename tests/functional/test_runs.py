@@ -259,6 +259,54 @@ def test_prompts_that_fail_for_good_do_not_end_a_run_whose_server_answers_others
     assert run.report.by_code["server"] == run.report.dead_lettered > 5
 
 
+def test_where_fewer_plans_are_allowed_a_sentence_is_given_up_after_them(graph):
+    recipe = Recipe(6, quotas={"neuropsychiatric": 6}, rounds=1, attempts=2)
+    model = Scripted([ModelError("the model refused to write the sentence", code="refusal")])
+    run = worked(graph, recipe, model)
+    assert list(run) == []
+    assert (run.report.lost, run.report.dead_lettered) == (6, 12)
+
+
+def test_of_a_server_known_to_live_a_prompt_is_not_asked_for_again_and_known_to_be_down_it_ends_the_run(graph):
+    from engine.verbalization.template import TemplateVerbalizer
+
+    honest = TemplateVerbalizer(graph.pack)
+
+    def fails_first(alive):
+        def answer(request):
+            if request.plan.label == "coping-strategy":
+                return ModelError("model x failed", code="server", retryable=True, alive=alive)
+            return honest.write([request])[0]
+
+        return answer
+
+    recipe = Recipe(8, quotas={"coping-strategy": 2, "neuropsychiatric": 6})
+    run = worked(graph, recipe, Scripted(fails_first(alive=True)))
+    assert len(list(run)) == 6
+    assert (run.report.lost, run.report.dead_lettered) == (2, 2 * 3)
+    run = worked(graph, recipe, model := Scripted(fails_first(alive=False)))
+    with pytest.raises(ModelError, match="model x failed"):
+        list(run)
+    assert len(model.requests) == 8
+
+
+@pytest.mark.parametrize(("code", "plans"), [("server", 3), ("malformed", 3), ("unreachable", 1)])
+def test_a_server_that_has_answered_nothing_yet_is_left_after_few_plans(graph, code, plans):
+    from engine.verbalization.template import TemplateVerbalizer
+
+    away = ModelError("model x failed", code=code, retryable=True)
+    recipe = Recipe(2, quotas={"neuropsychiatric": 2})
+    run = worked(graph, recipe, model := Scripted([away]))
+    with pytest.raises(ModelError, match="model x failed"):
+        list(run)
+    assert len(model.requests) == 2 * plans
+    honest = TemplateVerbalizer(graph.pack)
+    later = Scripted(lambda request: away if len(later.requests) <= 2 else honest.write([request])[0])
+    run = worked(graph, recipe, later)
+    if plans > 1:
+        assert len(list(run)) == 2
+
+
 def test_a_server_that_goes_away_ends_the_run_however_long_it_answered(graph):
     from engine.verbalization.template import TemplateVerbalizer
 

@@ -84,3 +84,18 @@ def test_a_process_that_opens_no_graph_gets_no_password():
     found = replace(Settings.load(), neo4j_password=CANARY, model_key="key")
     assert CANARY not in asdict(found.without_secrets()).values()
     assert found.without_secrets().model_key == "key"
+
+
+def test_the_bounds_of_model_calls_are_read_from_the_environment(monkeypatch):
+    monkeypatch.setenv("DUALALIGN_MODEL_TIMEOUT", "2.5")
+    monkeypatch.setenv("DUALALIGN_MODEL_CONCURRENCY", "8")
+    found = Settings.load()
+    assert (found.model_timeout, found.model_concurrency, found.model_tokens) == (2.5, 8, None)
+    assert Settings.load(model_timeout=1.0).model_timeout == 1.0
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "soon", "nan", "inf", "1,2"])
+def test_a_time_out_that_is_no_time_is_refused(monkeypatch, text):
+    monkeypatch.setenv("DUALALIGN_MODEL_TIMEOUT", text)
+    with pytest.raises(ConfigError, match="DUALALIGN_MODEL_TIMEOUT is .* it takes a number of at least 0.1"):
+        Settings.load()

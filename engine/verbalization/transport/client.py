@@ -215,7 +215,7 @@ class Transport:
                 self.report.retries += tries > 1
                 if tries == 1:
                     self._retries.first_try()
-                answer, asked = await self._try(data, stop)
+                answer, asked = await self._try(data, stop, tries)
                 if isinstance(answer, ModelError) and self._is_last(answer, tries):
                     answer.alive = await self._lives(answer.code)
                 if hold is not None and isinstance(answer, Reply):
@@ -285,7 +285,7 @@ class Transport:
         if held is None:
             return False
         self.report.canaries += 1
-        answer, _ = await self._try(self._good, held, canary=True)
+        answer, _ = await self._try(self._good, held)
         if isinstance(answer, Reply):
             self.breaker.canary_answered()
         return isinstance(answer, Reply)
@@ -295,9 +295,8 @@ class Transport:
         patience = self.policy.patience if self.report.answered else min(self.policy.patience, _FIRST_PATIENCE)
         return opened is not None and time.monotonic() - max(begun, opened) >= patience
 
-    async def _try(
-        self, data: bytes, held: tuple[int, int], *, canary: bool = False
-    ) -> tuple[Reply | ModelError, float | None]:
+    async def _try(self, data: bytes, held: tuple[int, int], tries: int = 0) -> tuple[Reply | ModelError, float | None]:
+        """The end of one send, try number `tries` of its call (0: a canary), and the seconds the server asks to wait."""
         asked: float | None = None
         unsent = False
         answer: Reply | ModelError = fault("unreachable", "was not asked to the end", self.model)
@@ -318,8 +317,8 @@ class Transport:
             )
             self.report.prompt_tokens, self.report.answer_tokens = self.ledger.prompt, self.ledger.answer
             self.report.money = self.ledger.money
-        if not canary:
-            self._learn(answer)
+        if tries:
+            self._learn(answer, first=tries == 1)
         return answer, asked
 
     async def _post(self, data: bytes) -> tuple[Reply | ModelError, float | None]:
@@ -369,11 +368,12 @@ class Transport:
             return fault("malformed", f"answered with what is no HTTP ({type(error).__name__})", self.model), False
         return fault("model-failed", f"failed with {type(error).__name__}", self.model), False
 
-    def _learn(self, answer: Reply | ModelError) -> None:
+    def _learn(self, answer: Reply | ModelError, *, first: bool = True) -> None:
+        """What a call's end says of the server. A call that fails again and again says no more of its load than it did at `first`."""
         code = "" if isinstance(answer, Reply) else answer.code
-        if code in _OVERLOAD or "HTTP 503" in str(answer) or "HTTP 529" in str(answer):
+        if first and (code in _OVERLOAD or "HTTP 503" in str(answer) or "HTTP 529" in str(answer)):
             self.concurrency.overloaded()
-        elif not code:
+        elif first and not code:
             self.concurrency.succeeded()
         if code in _DOWN:
             self.breaker.failed(time.monotonic())
