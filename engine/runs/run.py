@@ -204,8 +204,7 @@ class Run:
         """
         done, again = list[Outcome](), list[Slot]()
         for index in [i for i in waiting if i in ready and not ready[i].complete]:
-            silent = silent_rounds(ready[index].rejected, ready[index].dead)
-            if silent >= min(SILENT_ROUNDS, self.recipe.rounds) and ready[index].dead:
+            if self._silenced(ready[index]):
                 ready[index] = _given_up(ready[index])
             else:
                 again.append(self._next_round(ready.pop(index), lost))
@@ -221,6 +220,14 @@ class Run:
             waiting.pop(0)
             done.append(outcome)
         return done, again
+
+    def _silenced(self, outcome: Outcome) -> bool:
+        """Whether the model gave no text for so many plans that the run goes on without this slot."""
+        rejected, most = outcome.rejected, SILENT_ROUNDS
+        if self.recipe.unit == "trajectory" and outcome.slot.trajectory is None:
+            rejected = tuple(attempt for attempt in rejected if attempt.issues[0].code != _BESIDE[0])
+            most += SILENT_ROUNDS - 1  # that many trajectories, each with as many plans of the step that fails
+        return bool(outcome.dead) and silent_rounds(rejected, outcome.dead) >= min(most, self.recipe.rounds)
 
     def _next_round(self, outcome: Outcome, lost: dict[int, Outcome]) -> Slot:
         slot = replace(outcome.slot, round=outcome.slot.round + 1)

@@ -267,6 +267,28 @@ def test_where_fewer_plans_are_allowed_a_sentence_is_given_up_after_them(graph):
     assert (run.report.lost, run.report.dead_lettered) == (6, 12)
 
 
+@pytest.mark.parametrize("code", ["refusal", "server"])
+def test_trajectories_that_a_model_never_tells_whole_are_given_up_after_a_few(graph, code):
+    from engine.verbalization.template import TemplateVerbalizer
+
+    honest = TemplateVerbalizer(graph.pack)
+
+    def never_one_kind(request):
+        if request.plan.label == "neuropsychiatric":
+            return ModelError(
+                "the model did not write the sentence", code=code, alive=True if code == "server" else None
+            )
+        return honest.write([request])[0]
+
+    run = worked(graph, Recipe(6, unit="trajectory", near_duplicate=0.0), model := Scripted(never_one_kind))
+    records = list(run)
+    assert {record.slot for record in records} <= set(range(6))
+    assert len({record.slot for record in records}) + run.report.lost == 6
+    assert run.report.lost
+    report = run.report
+    assert report.requested == report.accepted + report.rejected + report.dead_lettered == len(model.requests) < 1500
+
+
 def test_of_a_server_known_to_live_a_prompt_is_not_asked_for_again_and_known_to_be_down_it_ends_the_run(graph):
     from engine.verbalization.template import TemplateVerbalizer
 

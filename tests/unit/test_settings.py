@@ -97,5 +97,5 @@ def test_the_bounds_of_model_calls_are_read_from_the_environment(monkeypatch):
 @pytest.mark.parametrize("text", ["0", "-1", "soon", "nan", "inf", "1,2"])
 def test_a_time_out_that_is_no_time_is_refused(monkeypatch, text):
     monkeypatch.setenv("DUALALIGN_MODEL_TIMEOUT", text)
-    with pytest.raises(ConfigError, match="DUALALIGN_MODEL_TIMEOUT is .* it takes a number of at least 0.1"):
+    with pytest.raises(ConfigError, match=r"DUALALIGN_MODEL_TIMEOUT is .* it takes a number of at least 0\.1"):
         Settings.load()

@@ -95,7 +95,8 @@ class Transport:
     retries beyond a tenth of the first tries wait behind these. After twenty failures in a row only a canary, one real
     completion that succeeded before, is asked for until it succeeds again: the others wait, at most `policy.patience` seconds.
     A budget that is spent ends every
-    further call with the code `budget`. The key is in no error and in no report.
+    further call with the code `budget`. Of a call that is given up the error says whether the server lives (`alive`): the
+    canary is asked for once more then. The key is in no error and in no report.
     """
 
     def __init__(
