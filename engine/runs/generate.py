@@ -144,7 +144,7 @@ def generate(
         n = len(given)
     recipe = make_recipe(graph, n=n, model=named, **asked)
     chosen = model if model is not None and not isinstance(model, str) else recipe.model
-    recipe = replace(recipe, prompt=prompt_id(chosen, graph.pack))
+    recipe = replace(recipe, prompt=prompt_id(chosen, graph.pack, recipe.decoding))
     away = ray is not None or workers > 1
     if away and (linker is not None or not isinstance(chosen, str)):
         raise ConfigError(

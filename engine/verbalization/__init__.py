@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING
 
-from engine.verbalization.decoding import LOCAL, SERVER, Decoding, with_choices
+from engine.verbalization.decoding import LOCAL, SERVER, SMALL, Decoding, with_choices
 from engine.verbalization.port import Request, Verbalizer
 from ontology.errors import ConfigError
 
@@ -66,11 +66,15 @@ def open_verbalizer(
     return CachedVerbalizer(made, settings.cache / "answers.sqlite3")
 
 
-def prompt_id(spec: str | BaseChatModel, pack: Pack) -> str:
+def prompt_id(spec: str | BaseChatModel, pack: Pack, decoding: Mapping[str, float] | None = None) -> str:
     """Twelve digits that change when what `spec` is asked with does; "" for templates, which ask nobody."""
     from engine.verbalization.prompts import BRIEF, FULL, prompt_id
 
-    return "" if spec == "template" else prompt_id(pack, BRIEF if spec == "local" else FULL)
+    return (
+        ""
+        if spec == "template"
+        else prompt_id(pack, BRIEF if spec == "local" or (decoding or {}).get("brief") else FULL)
+    )
 
 
 def _given(model: BaseChatModel, pack: Pack, chosen: Mapping[str, float]) -> ChainVerbalizer:
@@ -97,18 +101,21 @@ def _named(spec: str, pack: Pack, settings: Settings, chosen: Mapping[str, float
     if not model or not re.fullmatch(r"[a-z][a-z0-9_]*", provider):
         raise _unknown(spec)
     from engine.verbalization.chain import ChainVerbalizer, chat_model, disconnect, openai_chat
+    from engine.verbalization.prompts import BRIEF, FULL
     from engine.verbalization.transport import Budget, Prices
 
     if provider in {"vllm", "ollama"}:
         url = settings.model_url or (_VLLM if provider == "vllm" else _OLLAMA)
+        usual = SMALL if chosen.get("brief") else SERVER
         asked = replace(
-            with_choices(SERVER, chosen),
+            with_choices(usual, chosen),
             concurrency=settings.model_concurrency or SERVER.concurrency,
             timeout=settings.model_timeout or SERVER.timeout,
         )
         budget = Budget(settings.model_tokens, settings.model_money, Prices(*settings.model_prices))
         own = openai_chat(model, url, settings.model_key, asked, loopback=not settings.model_url, budget=budget)
-        return ChainVerbalizer(own, pack, name=_name(spec), decoding=asked, close=partial(disconnect, own))
+        form = BRIEF if asked.brief else FULL
+        return ChainVerbalizer(own, pack, name=_name(spec), decoding=asked, form=form, close=partial(disconnect, own))
     decoding = with_choices(Decoding(seeded=False), chosen)
     try:
         return ChainVerbalizer(chat_model(spec, decoding), pack, name=_name(spec), decoding=decoding)

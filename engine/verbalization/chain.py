@@ -248,6 +248,7 @@ def openai_chat(
         max_tokens=decoding.max_tokens,
         samples=decoding.samples,
         structured=decoding.structured,
+        goes_on=decoding.brief,
     )
 
 
@@ -327,7 +328,7 @@ _SERVER_CODES = frozenset(
         "model-failed",
     }
 )
-_NO_MATTER = frozenset({"timeout", "concurrency", "retries"})
+_NO_MATTER = frozenset({"timeout", "concurrency", "retries", "brief"})  # the messages themselves tell a form
 _NOT_ASKED = ModelError("not asked", code="model-failed")
 _WORST = 999
 

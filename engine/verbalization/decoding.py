@@ -12,7 +12,7 @@ from ontology.issue import Issue, Severity
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["LOCAL", "SERVER", "Decoding", "decoding_issues", "with_choices"]
+__all__ = ["LOCAL", "SERVER", "SMALL", "Decoding", "decoding_issues", "with_choices"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,9 @@ class Decoding:
     """How a model is asked. `candidates`: how often it may try before the best of its sentences is taken as it is.
     `samples`: sentences that one request asks for (OpenAI's `n`), the best of which is taken. `together`: plans that one
     request may hold, each answered by a sentence of its own. `structured`: answers are asked for
-    as JSON by a schema where the server knows that. `seeded`: the server takes a seed with each request. `timeout`
-    (seconds), `concurrency` and `retries` do not change the answer.
+    as JSON by a schema where the server knows that. `seeded`: the server takes a seed with each request. `brief`: the model is
+    put the short form of the prompt and goes on from the first words of its answer, for models too small to follow
+    instructions. `timeout` (seconds), `concurrency` and `retries` do not change the answer.
     """
 
     temperature: float = 0.7
@@ -35,6 +36,7 @@ class Decoding:
     samples: int = 1
     structured: bool = False
     together: int = 1
+    brief: bool = False
 
 
 SERVER = Decoding(concurrency=64, retries=4)
@@ -49,6 +51,8 @@ LOCAL = Decoding(
     retries=0,
 )
 """For the small local model: see `benchmarks/verbalize.py` for what was measured."""
+SMALL = replace(LOCAL, brief=True, concurrency=SERVER.concurrency, retries=SERVER.retries)
+"""For such a model behind a vLLM server."""
 
 _BOUNDS: dict[str, tuple[float, float]] = {
     "temperature": (0.0, 2.0),
@@ -58,6 +62,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "together": (1, 32),
     "seeded": (0, 1),
     "structured": (0, 1),
+    "brief": (0, 1),
 }
 """What a recipe may set, and between which values."""
 _OF_SERVERS = ("samples", "together", "structured")
@@ -85,6 +90,10 @@ def decoding_issues(choices: Mapping[str, float], model: str) -> list[Issue]:
             found.append(
                 _wrong(f"{name} is for an OpenAI-compatible server (vllm:NAME, ollama:NAME), not for {model}", name)
             )
+    if choices.get("brief") and model not in {"", "template"} and not model.startswith("vllm:"):
+        found.append(_wrong(f"brief is for vllm:NAME, not for {model}; the model `local` is always asked so", "brief"))
+    if choices.get("brief") and (choices.get("structured") or choices.get("together", 1) > 1):
+        found.append(_wrong("brief goes on from the words of one sentence; leave structured and together out", "brief"))
     if choices.get("structured") and choices.get("together", 1) > 1:
         found.append(_wrong("structured answers hold one sentence; leave structured or together out", "together"))
     if choices and model == "template":

@@ -38,13 +38,15 @@ _SENTENCE = {
 class ServerChat(BaseChatModel):
     """A chat model whose calls, sync or async, alone or thousands at once, go through one `Transport`. A failed call raises its
     ModelError. `structured`: answers are asked for as JSON by a schema; a server that refuses that is asked for plain
-    text from then on. The option `hold` of a call goes to `Transport.send`.
+    text from then on. `goes_on`: a chat that ends with the model's own words is gone on with, as vLLM has to be told. The
+    option `hold` of a call goes to `Transport.send`.
     """
 
     temperature: float = 0.7
     max_tokens: int = 120
     samples: int = 1
     structured: bool = False
+    goes_on: bool = False
     _transport: Transport = PrivateAttr()
     _plain: bool = PrivateAttr(default=False)
 
@@ -95,6 +97,8 @@ class ServerChat(BaseChatModel):
             "max_tokens": self.max_tokens,
             **extra,
         }
+        if self.goes_on and messages[-1].type == "ai":
+            body |= {"continue_final_message": True, "add_generation_prompt": False}
         if stop:
             body["stop"] = stop
         if self.samples > 1:

@@ -18,6 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.plan import Plan
+from engine.settings import Settings
+from engine.verbalization import open_verbalizer
 from engine.verbalization.cache import CachedVerbalizer
 from engine.verbalization.chain import ChainVerbalizer, disconnect, openai_chat
 from engine.verbalization.decoding import Decoding
@@ -282,6 +284,29 @@ def test_structured_answers_are_asked_for_and_a_server_without_them_is_asked_pla
         model.write(requests(3))
         assert sent[-3:] == [False] * 3
         assert True in sent
+
+
+def test_a_small_model_of_a_server_goes_on_from_the_first_words_of_its_answer(tmp_path):
+    sent = []
+
+    class Small(FaultyModel):
+        async def _complete(self, body, writer):
+            sent.append(body)
+            return await super()._complete(body, writer)
+
+    with Small(answer=lambda _start: " apathy0") as server:
+        settings = Settings.load(model_url=server.url, cache=tmp_path)
+        with closing(open_verbalizer("vllm:m", PACK, settings, cache=False, decoding={"brief": 1})) as model:
+            (text,) = model.write(requests(1))
+        with closing(open_verbalizer("vllm:m", PACK, settings, cache=False)) as model:
+            model.write(requests(1))
+    brief, full = sent[0], sent[-1]
+    start = brief["messages"][-1]
+    assert start["role"] == "assistant"
+    assert text == f"{start['content']} apathy0."
+    assert (brief["continue_final_message"], brief["add_generation_prompt"]) == (True, False)
+    assert full["messages"][-1]["role"] == "user"
+    assert not {"continue_final_message", "add_generation_prompt"} & full.keys()
 
 
 def test_of_the_samples_of_one_request_the_best_is_taken():

@@ -416,3 +416,5 @@ def test_a_provider_without_a_key_is_told_so(settings):
 def test_prompt_ids_differ_by_form():
     assert prompt_id("template", PACK) == ""
     assert prompt_id("local", PACK) != prompt_id("vllm:x", PACK)
+    assert prompt_id("local", PACK) == prompt_id("vllm:x", PACK, {"brief": 1})
+    assert prompt_id("vllm:x", PACK) == prompt_id("vllm:x", PACK, {"brief": 0})

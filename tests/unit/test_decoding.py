@@ -34,6 +34,10 @@ def test_what_a_recipe_sets_wins_and_the_rest_stays_the_models_own():
         ({"samples": 4}, "openai:gpt", "OpenAI-compatible server"),
         ({"structured": 1, "together": 2}, "vllm:m", "one sentence"),
         ({"temperature": 0.1}, "template", "without a model"),
+        ({"brief": 1}, "ollama:m", "for vllm:NAME"),
+        ({"brief": 1}, "local", "always asked so"),
+        ({"brief": 1, "together": 2}, "vllm:m", "the words of one sentence"),
+        ({"brief": 1, "structured": 1}, "vllm:m", "the words of one sentence"),
     ],
 )
 def test_a_wrong_choice_is_one_issue_that_names_it(choices, model, says):
