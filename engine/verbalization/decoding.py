@@ -51,8 +51,10 @@ LOCAL = Decoding(
     retries=0,
 )
 """For the small local model: see `benchmarks/verbalize.py` for what was measured."""
-SMALL = replace(LOCAL, brief=True, concurrency=SERVER.concurrency, retries=SERVER.retries)
-"""For such a model behind a vLLM server."""
+SMALL = replace(
+    LOCAL, brief=True, stop=("\n", ",", " and ", ";"), concurrency=SERVER.concurrency, retries=SERVER.retries
+)
+"""For such a model behind a vLLM server, which takes four stops at most, as OpenAI's API does."""
 
 _BOUNDS: dict[str, tuple[float, float]] = {
     "temperature": (0.0, 2.0),
