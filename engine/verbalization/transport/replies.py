@@ -49,7 +49,8 @@ def of_status(status: int, name: str) -> ModelError:
         return fault(*_STATUS[status], name)
     if status >= 500:  # noqa: PLR2004 -- HTTP's class of server errors
         return fault("server", f"failed with HTTP {status}; try again", name)
-    return fault("bad-request", f"refused the request with HTTP {status}", name)
+    why = f"refused the request with HTTP {status}; its log says why (where it knows no seeds: --decoding seeded=false)"
+    return fault("bad-request", why, name)
 
 
 def read_reply(body: bytes, name: str) -> Reply | ModelError:  # noqa: PLR0911 -- one return for each thing that can be wrong
