@@ -8,7 +8,7 @@ conversations, greedily, through the product, through a bare aiohttp loop and th
 turn, tokens counted by the server; the product's tokens a second as a share of each of the others', round by round and in the
 median; then a run of `-n` sentences in either form of the prompt, and which share of sentences was accepted. `engine_ran` and
 `engine_waited` are the seconds that the server's busiest thread had a core and wanted one (Linux): where others use the machine,
-compare the first.
+compare the first (`by_engine_ran`).
 """
 
 from __future__ import annotations
@@ -210,16 +210,21 @@ def compare(url, env, verbalizer, requests, chats, folder, rounds):
         "bare aiohttp": lambda _row: asyncio.run(bare(url, bodies)),
         "vllm bench": lambda row: row.update(seconds=bench(url, env, chats, folder)),
     }
-    rates = {name: [] for name in parts}
+    found = {name: [] for name in parts}
     for number in range(rounds):
         for name in [*parts][number % 3 :] + [*parts][: number % 3]:
             with measured(url, name, calls=len(chats)) as row:
                 parts[name](row)
-            rates[name].append(row["tokens_per_second"])
+            found[name].append(row)
     for name in ("bare aiohttp", "vllm bench"):
-        shares = [round(own / other, 3) for own, other in zip(rates["product"], rates[name], strict=True)]
+        pairs = list(zip(found["product"], found[name], strict=True))
+        shares = [round(own["tokens_per_second"] / other["tokens_per_second"], 3) for own, other in pairs]
+        ran = [round(other["engine_ran"] / own["engine_ran"], 3) for own, other in pairs]
         row = {"of": f"product / {name}", "shares": shares, "median": round(statistics.median(shares), 3)}
-        print(json.dumps(row), flush=True)
+        print(
+            json.dumps({**row, "by_engine_ran": ran, "median_by_engine_ran": round(statistics.median(ran), 3)}),
+            flush=True,
+        )
 
 
 def main():
