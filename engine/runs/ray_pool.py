@@ -82,6 +82,7 @@ class RayPool:
         self._ray, self._began = ray, not ray.is_initialized()
         if self._began:
             local: dict[str, Any] = {
+                "address": "local",  # not a cluster that happens to run here
                 "num_cpus": workers or None,
                 "include_dashboard": False,
                 "object_store_memory": _STORE,
