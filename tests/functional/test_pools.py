@@ -83,7 +83,7 @@ def test_ray_on_this_machine_gives_the_bytes_of_one_process(graph, whole, tmp_pa
 @pytest.mark.slow
 def test_a_ray_actor_that_is_killed_loses_nothing(graph, whole, tmp_path):
     ray = pytest.importorskip("ray", reason="the ray extra is not installed")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
         with generate(graph, 300, seed=4, out=tmp_path / "ray", ray="local", workers=2) as run:
             records = iter(run)
