@@ -7,8 +7,8 @@ at a seeded request whose prompt it reads in parts ("CPU Generator does not use 
 conversations, greedily, through the product, through a bare aiohttp loop and through `vllm bench serve`, `--rounds` times in
 turn, tokens counted by the server; the product's tokens a second as a share of each of the others', round by round and in the
 median; then a run of `-n` sentences in either form of the prompt, and which share of sentences was accepted. `engine_ran` and
-`engine_waited` are the seconds that the server's busiest thread had a core and wanted one (Linux): where others use the machine,
-compare the first (`by_engine_ran`).
+`engine_waited` are the seconds that the server's busiest thread had a core and wanted one (Linux); the rest of `seconds` it had
+nothing to do. Where others use the machine, compare the first (`by_engine_ran`).
 """
 
 from __future__ import annotations
