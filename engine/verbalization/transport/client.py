@@ -36,6 +36,7 @@ _ALIVE = frozenset({"", "too-long", "empty"})
 _REFUSES = frozenset({"refused-key", "unknown-model"})
 """Ends of every call to a server."""
 _CONNECT = 10.0
+_TIMEOUTS = 3  # tries of a call that times out: each holds a place for a minute, and another plan may do
 _RENEW = 500  # answers after which another request becomes the canary
 _FIRST_PATIENCE = 5.0  # a server that never answered is more likely not there than gone for a moment
 
@@ -270,7 +271,8 @@ class Transport:
 
     def _is_last(self, answer: ModelError, tries: int) -> bool:
         """Whether a failed call is not sent again."""
-        return not answer.retryable or (tries >= self.policy.tries and not self.breaker.open)
+        most = min(self.policy.tries, _TIMEOUTS) if answer.code == "timeout" else self.policy.tries
+        return not answer.retryable or (tries >= most and not self.breaker.open)
 
     async def _lives(self, code: str) -> bool | None:
         """Whether the server answers, though it has failed a call for good; None where that is not known."""
