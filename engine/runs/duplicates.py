@@ -5,6 +5,7 @@ because the run asks in slot order.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +28,7 @@ _PLACES = np.array([1, 256, 65536], np.uint64)
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _LOAD = 1 << 12, 0.7
 _LOOKS = 16  # places that are looked at in a band: what very many sentences share tells nothing
+_REMEMBERED = 4096
 _LIKELY = 6  # of the twelve rows of two sketches, what must agree before texts are compared
 
 
@@ -49,6 +51,7 @@ class DuplicateIndex:
         self.threshold = threshold
         self._text_of = text_of
         self._texts: dict[int, str] = {}
+        self._of = lru_cache(_REMEMBERED)(self._shingles_of)  # some texts are asked for again and again
         self._count = 0
         self._bands = _BANDS if threshold < 1 else 0  # at 1 the digest finds all there is to be found
         self._sketches = np.empty((_FIRST, self._bands * _ROWS), np.uint8)
@@ -93,16 +96,13 @@ class DuplicateIndex:
         numbers = np.fromiter(found, np.int64, len(found))
         alike = (self._sketches[numbers] == sketch.least).sum(axis=1) >= _LIKELY
         alike |= self._digests[numbers] == sketch.digest
-        return any(
-            _jaccard(shingles, _shingles(self._text(int(number)))) >= self.threshold
-            for number in sorted(numbers[alike])
-        )
+        return any(_jaccard(shingles, self._of(number)) >= self.threshold for number in sorted(numbers[alike].tolist()))
 
-    def _text(self, number: int) -> str:
+    def _shingles_of(self, number: int) -> frozenset[int]:
         known = self._texts.get(number)
-        if known is not None or self._text_of is None:
-            return known or ""
-        return self._text_of(number)
+        if known is None:
+            known = self._text_of(number) if self._text_of is not None else ""
+        return _shingles(known)
 
     @staticmethod
     def _at(table: npt.NDArray[np.uint32], key: int, looks: int | None) -> set[int]:
