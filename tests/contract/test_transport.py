@@ -88,6 +88,19 @@ def echo(prompt):
     return f"Patient reports {word}."
 
 
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
+def test_a_proxy_of_the_environment_is_used_but_never_for_this_machine(monkeypatch, name):
+    for known in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(known, raising=False)
+    with FaultyModel() as proxy, FaultyModel() as server:
+        monkeypatch.setenv(name, proxy.url.removesuffix("/v1"))
+        for url, asked in (("http://model.invalid/v1", proxy), (server.url, server)):
+            with closing(Transport("m", url, SECRET, Policy(seed=1))) as calls:
+                assert len(send_all(calls, 3)) == 3
+                assert calls.report.answered == 3
+            assert sum(asked.asked.values()) == 3
+
+
 def test_the_script_knows_a_reason_for_every_kind():
     assert set(LASTING) == set(KINDS)
 

@@ -7,12 +7,14 @@ import contextlib
 import itertools
 import json
 import random
+import re
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from engine.verbalization.transport.budget import Budget, Ledger
 from engine.verbalization.transport.limits import Breaker, Concurrency, RetryBudget, pause, retry_after
@@ -35,6 +37,7 @@ _ALIVE = frozenset({"", "too-long", "empty"})
 """Ends of a call that only a server that completes something can bring about: a refusal may come from a proxy before it."""
 _REFUSES = frozenset({"refused-key", "unknown-model"})
 """Ends of every call to a server."""
+_LOOPBACK = re.compile(r"127\.[0-9]+\.[0-9]+\.[0-9]+\Z|::1\Z")
 _CONNECT = 10.0
 _TIMEOUTS = 3  # tries of a call that times out: each holds a place for a minute, and another plan may do
 _RENEW = 500  # answers after which another request becomes the canary
@@ -105,7 +108,8 @@ class Transport:
     ) -> None:
         self.model, self.policy = model, policy or Policy()
         self.report = TransportReport()
-        self._url, self._key, self._loopback = f"{url.rstrip('/')}/chat/completions", key, loopback
+        self._url, self._key = f"{url.rstrip('/')}/chat/completions", key
+        self._proxy = None if loopback else _proxy(url)
         self.ledger = Ledger(self.policy.budget)
         self.concurrency = Concurrency(self.policy.concurrency)
         self._retries, self.breaker = RetryBudget(self.policy.retry_share), Breaker()
@@ -325,7 +329,7 @@ class Transport:
         return answer, asked
 
     async def _post(self, data: bytes) -> tuple[Reply | ModelError, float | None]:
-        async with self._connected().post(self._url, data=data, allow_redirects=False) as response:
+        async with self._connected().post(self._url, data=data, allow_redirects=False, proxy=self._proxy) as response:
             asked = retry_after(response.headers.get("Retry-After"), time.time())
             if response.status != 200:  # noqa: PLR2004 -- HTTP's OK
                 return of_status(response.status, self.model), asked
@@ -349,7 +353,6 @@ class Transport:
                 connector=aiohttp.TCPConnector(limit=0),
                 timeout=aiohttp.ClientTimeout(total=self.policy.timeout, sock_connect=_CONNECT),
                 headers=headers,
-                trust_env=not self._loopback,
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
@@ -410,3 +413,19 @@ class Transport:
                 self._flying += 1
                 with contextlib.suppress(asyncio.InvalidStateError):
                     place.set_result(None)
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for an address; none for this machine itself. aiohttp would look again at each call, in a
+    thread, and would send what goes to this machine through it.
+    """
+    from urllib.request import getproxies, proxy_bypass
+
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return None  # a call says what is wrong with it
+    if host == "localhost" or _LOOPBACK.match(host) or proxy_bypass(host):
+        return None
+    return getproxies().get(parts.scheme)
