@@ -1,4 +1,4 @@
-"""Near-duplicates among a run's sentences: linear time, some 70 bytes a sentence, and the same answer in any order of arrival,
+"""Near-duplicates among a run's sentences: linear time, some 60 bytes a sentence, and the same answer in any order of arrival,
 because the run asks in slot order.
 """
 

@@ -176,10 +176,8 @@ class Worker:
             raise BudgetExhausted(str(error), {"budget": 1})
         if error.code in _HOPELESS or error.alive is False:
             raise error
-        if error.alive and error.code in _AWAY:
-            job.tries = max(
-                job.tries, self.recipe.attempts
-            )  # the server failed this prompt again and again: another plan may do
+        if error.alive and error.code in _AWAY:  # the server failed this prompt again and again: another plan may do
+            job.tries = max(job.tries, self.recipe.attempts)
         job.away += _may_be_away(error)
         job.text, job.issues = "", (Issue(Severity.ERROR, error.code, str(error)),)
         job.dead.append(_attempt_of(job))

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from engine.sampling.conditional import Probability, Strategy, exact_probability, strategy
 from engine.sampling.criteria import Criteria, check_criteria
 from engine.sampling.kernel import run, run_streams, streams
-from engine.sampling.personas import PersonaOf, axes_of, persons
+from engine.sampling.personas import PersonaOf, persons
 from engine.sampling.rates import rates_of, wanted_of
 from engine.sampling.remission import remissions
 from engine.sampling.table import Table, learn, walk
@@ -127,7 +127,7 @@ class Sampler:
 
     def paths(self, key: npt.NDArray[np.uint64], first: int, count: int, report: SampleReport, tries: int) -> Paths:
         """Trajectories `first` ... of the stream; Infeasible when one of them needs more than `tries` draws."""
-        paths = self._empty(count)
+        paths = self.empty(count)
         if self.table is not None:
             made, complete = walk(key, first, count, tries, self.table, self.wanted, paths)
         elif self.strategy is not None and self.strategy.steered:
@@ -142,13 +142,14 @@ class Sampler:
         """The first trajectory of each stream, as a row of `Paths`; in one go where the criteria are met by rejection."""
         if self.table is not None or self.strategy is None or self.strategy.steered:
             return [(self.paths(key, 0, 1, report, tries), 0) for key in keys]
-        paths = self._empty(len(keys))
+        paths = self.empty(len(keys))
         of = np.concatenate([streams(key, 0, 1) for key in keys])
         made, complete = run_streams(of, tries, self.who, self.rates, self.wanted, paths)
         self._checked(paths, made, complete, report, tries)
         return [(paths, row) for row in range(len(keys))]
 
-    def _empty(self, count: int) -> Paths:
+    def empty(self, count: int) -> Paths:
+        """Room for so many trajectories."""
         return Paths.empty(count, len(self.model.events), len(self.who.axis_start) - 1, self.who.risk_log.shape[1])
 
     @staticmethod
@@ -271,8 +272,6 @@ def draw(
     max_tries: int = MAX_TRIES,
 ) -> Trajectory:
     """One trajectory: the one that `sample` gives at `index` for this seed, or a new one from a generator. Raises as `sample`."""
-    if isinstance(rng_or_seed, np.random.Generator) and not index:
-        return draw_each(model, criteria, [rng_or_seed], max_tries=max_tries)[0]
     key = _key(rng_or_seed)
     sampler = Sampler.of(model, criteria or Criteria())
     paths = sampler.paths(key, index, 1, SampleReport(), max_tries)
@@ -287,7 +286,7 @@ def draw_each(
     *,
     max_tries: int = MAX_TRIES,
 ) -> list[Trajectory]:
-    """What `draw` gives for each generator, at a fifth of its cost: one call of the compiled loop. Raises as `sample`."""
+    """What `draw` gives for each generator, in one call of the compiled loop where it can. Raises as `sample`."""
     if not rngs:
         return []
     keys = [_key(rng) for rng in rngs]
@@ -342,7 +341,7 @@ def sample_arrays(
     for own, *_ in parts:
         report.tried, report.accepted = report.tried + own.tried, report.accepted + own.accepted
     if not parts:
-        p = Paths.empty(0, 0, len(axes_of(model.pack)), len(model.pack.risk_factors))
+        p = sampler.empty(0)
         parts.append((report, np.zeros(0, np.int64), p.event[:0], p.age[:0], *_per_person(p)))
     columns: list[Any] = [np.concatenate([part[i] for part in parts]) for i in range(1, 10)]
     events_of, event, age, entry, diagnosis, left, died, values, exposed = columns

@@ -70,11 +70,10 @@ def prompt_id(spec: str | BaseChatModel, pack: Pack, decoding: Mapping[str, floa
     """Twelve digits that change when what `spec` is asked with does; "" for templates, which ask nobody."""
     from engine.verbalization.prompts import BRIEF, FULL, prompt_id
 
-    return (
-        ""
-        if spec == "template"
-        else prompt_id(pack, BRIEF if spec == "local" or (decoding or {}).get("brief") else FULL)
-    )
+    if spec == "template":
+        return ""
+    brief = spec == "local" or (decoding or {}).get("brief")
+    return prompt_id(pack, BRIEF if brief else FULL)
 
 
 def _given(model: BaseChatModel, pack: Pack, chosen: Mapping[str, float]) -> ChainVerbalizer:

@@ -14,10 +14,8 @@ from ontology.linking.loops.compiled import loop
 
 __all__ = ["reached"]
 
-_FORWARD, _BACKWARD = (
-    np.int64(1),
-    np.int64(2),
-)  # bits of a direction: both in what reaches both ways, none in what acts on cues alone
+# bits of a direction: both in what reaches both ways, none in what acts on cues alone
+_FORWARD, _BACKWARD = np.int64(1), np.int64(2)
 
 
 @loop
