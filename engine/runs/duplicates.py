@@ -28,7 +28,7 @@ _PLACES = np.array([1, 256, 65536], np.uint64)
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _LOAD = 1 << 12, 0.7
 _LOOKS = 16  # places that are looked at in a band: what very many sentences share tells nothing
-_REMEMBERED = 4096
+_REMEMBERED = 4096  # texts whose shingles are kept, those used last
 _LIKELY = 6  # of the twelve rows of two sketches, what must agree before texts are compared
 
 
