@@ -1,8 +1,8 @@
 """Differentially private counts of a cohort, with OpenDP's discrete noise. The unit is a person: one more, or one less.
 
 A person adds at most `most_onsets` onsets over `most_years` (bounded when loaded), so each group of counts has a known
-sensitivity. What comes after the noise (rounding to what is not negative, pooling, leaving out what noise swamps) only
-sees noisy values. Coefficients, their information and person-years of pairs do not leave.
+sensitivity. What comes after the noise (rounding to what is not negative, counts made to agree, pooling, leaving out what
+noise swamps) only sees noisy values. Coefficients, their information and person-years of pairs do not leave.
 """
 
 from __future__ import annotations
@@ -149,7 +149,10 @@ def noisy(elements: GraphElements, cohort: Node, epsilon: float, delta: float) -
     events = sorted(str(e) for e in listed)
     persons = int(noise["persons"].add([counts.persons])[0])
     cells = list(Counts(0, tuple(events)).cells())
-    shown = dict(zip(cells, noise["pairs"].add([counts.values.get(c, 0) for c in cells]).tolist(), strict=True))
+    drawn = noise["pairs"].add([counts.values.get(c, 0) for c in cells])
+    drawn[drawn < _CLEAR * noise["pairs"].sd] = 0
+    persons, drawn = _agreeing(persons, noise["persons"].sd, drawn, noise["pairs"].sd)
+    shown = dict(zip(cells, drawn.tolist(), strict=True))
     pairs = [(a, b) for kind, a, b in cells if kind == "before"]
     bins = len(GAP_BINS_DAYS)
     gaps = [v for a, b in pairs for v in _values(edges.get((EdgeType.PRECEDES, a, b)), "gap_days", bins)]
@@ -166,7 +169,7 @@ def noisy(elements: GraphElements, cohort: Node, epsilon: float, delta: float) -
         edge = _observed(cohort.key, event, some, time, noise)
         found.edges += [edge] if edge else []
     found.properties = {
-        "persons": max(persons, 0),
+        "persons": persons,
         "epsilon": epsilon,
         "delta": delta,
         "released": "differential privacy",
@@ -193,19 +196,30 @@ def _noise(onsets: int, years: float, events: int, epsilon: float, delta: float)
     return {name: Noise.of(l1, l2, epsilon, delta, _SHARES[name]) for name, (l1, l2) in sizes.items()}
 
 
+def _agreeing(whole: int, sd: float, parts: Ints, parts_sd: float) -> tuple[int, Ints]:
+    """The nearest counts in which no part is above the whole, by least squares with each count's variance (constrained
+    inference: Hay et al., PVLDB 2010). Noise alone makes parts of nearly everybody larger than the cohort.
+    """
+    total, weight = whole / sd**2, 1 / sd**2
+    for part in sorted(parts.tolist(), reverse=True):
+        if part * weight <= total:
+            break
+        total, weight = total + part / parts_sd**2, weight + 1 / parts_sd**2
+    found = max(round(total / weight), 0)
+    return found, np.minimum(parts, found)
+
+
 def _pair(
     cohort: str, a: str, b: str, shown: Mapping[Any, int], histogram: Ints, noise: Mapping[str, Noise]
 ) -> Edge | None:
     properties: dict[str, Value] = {"cohort": cohort, "basis": "counted"}
-    persons = shown["before", a, b]
-    if persons >= _CLEAR * noise["pairs"].sd:
+    if persons := shown["before", a, b]:
         properties["persons"] = persons
         bins, edges = pool_bins(histogram.tolist(), GAP_BINS_DAYS, math.ceil(_CLEAR * noise["gaps"].sd), empty=False)
         if bins:
             properties |= {"gap_days": _scaled(bins, persons)}
             properties |= {"gap_bins": edges} if edges != list(GAP_BINS_DAYS) else {}
-    same = shown[Counts.together(a, b)] if b != "end" else 0
-    if same >= _CLEAR * noise["pairs"].sd:
+    if same := shown[Counts.together(a, b)] if b != "end" else 0:
         properties["same_visit"] = same
     if len(properties) == 2:  # noqa: PLR2004 -- only whose it is
         return None
