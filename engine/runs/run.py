@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Self
@@ -153,33 +154,33 @@ class Run:
         try:
             ready: dict[int, Outcome] = {}
             lost: dict[int, Outcome] = {}  # what earlier rounds of a slot lost
-            waiting = list[int]()  # slot indices handed over and not committed, in order
-            fresh = flying = 0  # batches handed over: of first plans, and all
+            waiting = deque[int]()  # slot indices handed over and not committed, in order
+            fresh = 0  # batches of first plans handed over
             while True:
                 while batch and fresh < pool.capacity and len(waiting) < _AHEAD * self._batch * pool.capacity:
                     pool.submit(batch)
                     waiting += [slot.index for slot in batch]
-                    fresh, flying = fresh + 1, flying + 1
+                    fresh += 1
                     batch = list(islice(slots, self._batch))
                 if not waiting:
                     return
-                if flying:
-                    outcomes = pool.next()
-                    fresh, flying = fresh - (outcomes[0].slot.round == 0), flying - 1
-                    self._take(outcomes, ready, lost)
-                done, again = self._settle(waiting, ready, lost, seen)
+                outcomes = pool.next()
+                fresh -= outcomes[0].slot.round == 0
+                failed = self._take(outcomes, ready, lost)
+                done, again = self._settle(waiting, failed, ready, lost, seen)
                 if done:
                     self._commit(done)
                     seen.settle()
                     yield from (record for outcome in done for record in outcome.records)
                 if again:
                     pool.submit(again)
-                    flying += 1
         finally:
             pool.close()
 
-    def _take(self, outcomes: list[Outcome], ready: dict[int, Outcome], lost: dict[int, Outcome]) -> None:
-        """Keeps outcomes until their turn; ModelError where the server has stopped to answer, not only for some prompts."""
+    def _take(self, outcomes: list[Outcome], ready: dict[int, Outcome], lost: dict[int, Outcome]) -> list[int]:
+        """Keeps outcomes until their turn, and says which failed. ModelError where the server has stopped to answer, not only for
+        some prompts.
+        """
         dead = [attempt for outcome in outcomes for attempt in outcome.dead]
         away = sum(outcome.away for outcome in outcomes)
         if any(outcome.requested > outcome.away for outcome in outcomes):
@@ -194,16 +195,22 @@ class Run:
         for outcome in outcomes:
             self.report.usage += outcome.usage
             ready[outcome.slot.index] = outcome.after(lost.pop(outcome.slot.index, None))
+        return [outcome.slot.index for outcome in outcomes if not outcome.complete]
 
     def _settle(
-        self, waiting: list[int], ready: dict[int, Outcome], lost: dict[int, Outcome], seen: DuplicateIndex
+        self,
+        waiting: deque[int],
+        failed: list[int],
+        ready: dict[int, Outcome],
+        lost: dict[int, Outcome],
+        seen: DuplicateIndex,
     ) -> tuple[list[Outcome], list[Slot]]:
-        """Whole slots from the head of the line, and slots to be planned anew.
+        """Whole slots from the head of the line, and slots to be planned anew; `failed`: of the last outcomes.
 
         A slot that failed is sent again at once, wherever it stands. Near-duplicates can only be known in order, at the head.
         """
         done, again = list[Outcome](), list[Slot]()
-        for index in [i for i in waiting if i in ready and not ready[i].complete]:
+        for index in failed:
             if self._silenced(ready[index]):
                 ready[index] = _given_up(ready[index])
             else:
@@ -217,7 +224,7 @@ class Run:
                     break
                 outcome = _without(outcome, copies, copies, given_up=True)
                 seen.add_all(record.text for record in outcome.records)
-            waiting.pop(0)
+            waiting.popleft()
             done.append(outcome)
         return done, again
 
