@@ -175,12 +175,14 @@ class TemplateVerbalizer:
         words: dict[str, str | Callable[[], str]] = _people(plan, draw)
         words["stage"] = self._stages.get(plan.stage, "")
         words["time"] = partial(_time, plan)
-        written = []
+        written = list[str]()
+        several = False  # whether the last part is a noun in the plural
         for part in compiled.parts:
             if isinstance(part, str):
-                written.append(part)
+                written.append(_VERB.sub(_in_plural, part) if several else part)
             elif part[0] in _SAYS and concept is not None:
                 written.append(self._say(part[0], plan, concept, draw))
+                several = part[0] in {"noun", "phrase"} and is_plural(written[-1])
             else:
                 word = words[part[0]]
                 written.append(word if isinstance(word, str) else word())
@@ -247,7 +249,9 @@ _COUNTABLE = frozenset(
 _COUNTABLE_OPENING = frozenset(
     {"absence", "decline", "failure", "inability", "lack", "loss", "need"}
 )  # "memory loss" is bare
-_AFTER_HEAD = re.compile(r" (?:of|by|for|from|in|on|to|with) ")
+_AFTER_HEAD = re.compile(r" (?:of|by|during|for|from|in|on|to|with) |(?<=^difficulty) |(?<=^trouble) ")
+_PLURAL = {"was": "were", "is": "are", "has": "have", "helps": "help", "makes": "make", "remains": "remain"}
+_VERB = re.compile(rf"^ ({'|'.join(_PLURAL)})\b")
 _SPOKEN_ONSETS = frozenset({"SC", "SK", "SL", "SM", "SN", "SP", "ST", "SW", "FL", "FR"})
 
 
@@ -262,6 +266,21 @@ def with_article(noun: str) -> str:
     if head not in _COUNTABLE_OPENING and head.rsplit(" ", 1)[-1] not in _COUNTABLE:
         return noun
     return f"{'an' if _opens_with_vowel(noun.split(' ', 1)[0]) else 'a'} {noun}"
+
+
+@lru_cache(maxsize=4096)
+def is_plural(noun: str) -> bool:
+    """Whether a verb after the noun phrase stands in the plural, by its head.
+
+    >>> is_plural("OT sessions"), is_plural("comfort from friends"), is_plural("trouble finding words"), is_plural("mindfulness")
+    (True, False, False, False)
+    """
+    head = _AFTER_HEAD.split(noun, maxsplit=1)[0]
+    return head.endswith("s") and not head.endswith(("'s", "ss", "us", "is"))
+
+
+def _in_plural(verb: re.Match[str]) -> str:
+    return f" {_PLURAL[verb[1]]}"
 
 
 def _opens_with_vowel(word: str) -> bool:

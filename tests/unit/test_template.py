@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.plan import Plan
 from engine.verbalization.port import Request
-from engine.verbalization.template import TemplateVerbalizer, time_in_words, with_article
+from engine.verbalization.template import TemplateVerbalizer, is_plural, time_in_words, with_article
 from graph_loaders.trajectory import Persona
 from ontology.errors import ConfigError, ModelError
 from ontology.issue import Issue, Severity
@@ -149,6 +149,33 @@ def test_the_stage_is_named_unless_its_word_is_a_concept():
 )
 def test_a_countable_noun_gets_its_article(noun, said):
     assert with_article(noun) == said
+
+
+@pytest.mark.parametrize(
+    ("noun", "several"),
+    [
+        ("PT sessions", True),
+        ("apneic episodes during sleep", True),
+        ("visits from a home nurse", True),
+        ("comfort from friends", False),
+        ("difficulty climbing stairs", False),
+        ("Alzheimer's", False),
+        ("weight loss", False),
+        ("hydrocephalus", False),
+        ("diagnosis", False),
+    ],
+)
+def test_a_plural_is_known_by_its_head(noun, several):
+    assert is_plural(noun) is several
+
+
+def test_the_verb_agrees_with_the_concept():
+    said = texts(
+        replace(APATHY, cui="C0949766", name="physical therapy", phrase="", label="cognitive-intervention"), 900
+    )
+    assert any("PT sessions were " in text for text in said)
+    assert any("hysical therapy was " in text for text in said)
+    assert not any("sessions was" in text or text.lower().startswith("physical therapy were") for text in said)
 
 
 def test_each_informant_is_named_and_nobody_else():
