@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ontology.context_decisions import PEOPLE, Pronoun, assertion_of, is_the_patient, speaker_of
 from ontology.context_passes import ContextPass
 from ontology.context_pronouns import Speakers
-from ontology.context_rules import CLOSE, CONCEPT, NUMBER, OPEN, PARTS, UNKNOWN, YEAR, join, read_rules
+from ontology.context_rules import CLOSE, CONCEPT, NUMBER, OPEN, OWN, PARTS, UNKNOWN, YEAR, join, read_rules
 from ontology.context_sentences import sentences
 from ontology.mention import Assertion, Informant, Timex
 from ontology.qualifiers import is_severity, read_qualifiers
@@ -205,11 +205,11 @@ class Context:
         return informant
 
     def _verb(self, concept: str, tokens: list[str], names: list[str]) -> None:
-        """The verb of speaking that begins a concept ("feels low") still says who speaks."""
+        """The verb of speaking that begins a concept ("feels low") still says who speaks, and nothing else: it ends no denial."""
         word, _, _ = concept.partition(" ")
         token = self._rules.words.get(word)
         if token in _SAYING:
-            tokens.append(token)
+            tokens.append(token + OWN)
             names.append(word)
 
     def _simplify(self, lower: str, tokens: list[str], names: list[str]) -> None:

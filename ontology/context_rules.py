@@ -24,6 +24,7 @@ __all__ = [
     "GAP",
     "NUMBER",
     "OPEN",
+    "OWN",
     "PARTS",
     "UNKNOWN",
     "YEAR",
@@ -37,6 +38,8 @@ __all__ = [
 CONCEPT, UNKNOWN, NUMBER, YEAR, OPEN, CLOSE = "@", "_", "<number>", "<year>", "^", "$"
 GAP = "~"
 """In a cue: up to four tokens that neither name a person, speak, nor end a phrase."""
+OWN = "@"
+"""What a token that a concept begins with ends in; only for the informant it counts as the token."""
 PARTS = (
     "assertion",
     "when",
@@ -104,6 +107,8 @@ def read_rules() -> Rules:
     for part, kinds in raw["alike"].items():
         for name, members in kinds.items():
             folded[part] |= {f"<{one}{s}>": f"<{name}{s}>" for one in members.split() for s in ("", "'s")}
+    who = folded["informant"]
+    who |= {f"<{name}>{OWN}": who.get(f"<{name}>", f"<{name}>") for name in raw["classes"]}
     cues: dict[tuple[str, tuple[str, ...]], Cue] = {}
     spelt_out: set[str] = set()
     for part, group in [(name, group) for name in PARTS for group in raw[name]]:
