@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from engine.processes import begin, collect_seldom, process_context
-from ontology.errors import WorkerLost
+from engine.processes import WorkerProcesses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
-    from multiprocessing.connection import Connection
 
     from engine.runs.outcome import Outcome, Slot
 
@@ -24,6 +20,10 @@ __all__ = ["InlinePool", "Pool", "ProcessPool", "ThreadPool"]
 
 _THREADS = 3
 """Threads for each batch of first plans that may be under way."""
+_LOST = (
+    "one of the worker processes ended before its work was done (killed, or out of memory); what is committed is kept: give the same "
+    "command again, with fewer --workers where memory is short"
+)
 
 
 class Pool(Protocol):
@@ -87,8 +87,7 @@ class ThreadPool:
 
     def next(self) -> list[Outcome]:
         """Waits for any batch."""
-        done, self._futures = _first(self._futures)
-        return done
+        return _first(self._futures).result()
 
     def close(self) -> None:
         """Closes what the worker held, which ends the calls under way, and waits for the threads."""
@@ -98,32 +97,13 @@ class ThreadPool:
         self._pool.shutdown(wait=True)
 
 
-def _first(futures: set[Future[list[Outcome]]]) -> tuple[list[Outcome], set[Future[list[Outcome]]]]:
-    """What the first future gives, and the others."""
+def _first(futures: set[Future[list[Outcome]]]) -> Future[list[Outcome]]:
+    """Takes out the first that is done."""
     from concurrent.futures import FIRST_COMPLETED, wait
 
     done = wait(futures, return_when=FIRST_COMPLETED).done.pop()
-    return done.result(), futures - {done}
-
-
-_build: Callable[[], Work] | None = None
-_work: Work | None = None
-
-
-def _start(build: Callable[[], Work], watched: Connection, environ: dict[str, str]) -> None:
-    global _build  # noqa: PLW0603 - one worker a process, set once when the process starts
-    _build = build
-    begin(watched, environ)
-
-
-def _call(slots: Sequence[Slot]) -> list[Outcome]:
-    global _work  # noqa: PLW0603 - see `_start`; made at the first batch, so that what fails is said in words
-    if _work is None:
-        if _build is None:
-            raise RuntimeError("the worker process was not started")
-        _work = _build()
-        collect_seldom()
-    return _work(slots)
+    futures.remove(done)
+    return done
 
 
 class ProcessPool:
@@ -132,39 +112,18 @@ class ProcessPool:
     """
 
     def __init__(self, build: Callable[[], Work], workers: int) -> None:
-        from concurrent.futures import ProcessPoolExecutor
-
-        context = process_context()
-        self._watched, self._held = context.Pipe(duplex=False)
-        self._pool = ProcessPoolExecutor(workers, context, _start, (build, self._watched, dict(os.environ)))
+        self._pool = WorkerProcesses(build, workers, _LOST)
         self._futures: set[Future[list[Outcome]]] = set()
         self.capacity = 2 * workers
 
     def submit(self, slots: Sequence[Slot]) -> None:
         """Sends a batch to a process."""
-        with self._explained():
-            self._futures.add(self._pool.submit(_call, slots))
+        self._futures.add(self._pool.submit(slots))
 
     def next(self) -> list[Outcome]:
         """Waits for any batch. WorkerLost when a process ended before its work was done."""
-        with self._explained():
-            done, self._futures = _first(self._futures)
-        return done
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        from concurrent.futures.process import BrokenProcessPool
-
-        try:
-            yield
-        except BrokenProcessPool:
-            raise WorkerLost(
-                "one of the worker processes ended before its work was done (killed, or out of memory); what is committed is "
-                "kept: give the same command again, with fewer --workers where memory is short"
-            ) from None
+        return self._pool.result(_first(self._futures))
 
     def close(self) -> None:
         """Ends the processes; what they still hold is dropped (it is made again on resume)."""
-        self._held.close()  # nobody waits for what is still in work
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._watched.close()
+        self._pool.close()
