@@ -1,6 +1,6 @@
 """What is not seen between two visits, summed over exactly.
 
-Forward and backward probabilities on the lattice of subsets of what began (`loops`) give the probability of what was seen,
+Forward and backward probabilities on the lattice of subsets of what began (`loops.subsets`) give the probability of what was seen,
 the expected time in each state and the expected number of each step: the E-step of interval EM (Dempster, Laird and
 Rubin 1977; Bladt and Soerensen 2005 for processes in continuous time).
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from graph_loaders.estimation import loops
+from graph_loaders.estimation.loops import expectations, subsets
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -72,7 +72,7 @@ def expect(
     without an onset, some ten with two, 500 with seven; some hundred more where lost information is looked at.
     """
     log = np.empty(len(rows))
-    loops.expect(
+    expectations.expect(
         np.ascontiguousarray(theta), needs, rows["start"].copy(), rows["end"].copy(), rows["kind"].copy(),
         rows["fixed"].astype(np.float64), rows["state"].copy(), death, dated, missing, seed,
         into.score, into.information, into.lost, log,
@@ -87,6 +87,6 @@ def log_probability(theta: Floats, needs: npt.NDArray[np.bool_], rows: npt.NDArr
     fixed, state = rows["fixed"].astype(np.float64), rows["state"].copy()
     theta = np.ascontiguousarray(theta)
     return np.array(
-        [loops.forward(theta, needs, r["start"], r["end"], fixed[i], state[i]) for i, r in enumerate(rows)],
+        [subsets.forward(theta, needs, r["start"], r["end"], fixed[i], state[i]) for i, r in enumerate(rows)],
         dtype=np.float64,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graph_loaders.estimation import loops
+from graph_loaders.estimation.loops import simulation
 from graph_loaders.trajectory import Onset, Trajectory
 from ontology.concept import Cui
 
@@ -37,7 +37,7 @@ def onset_ages(
     """Age at each event for each person (persons x events): -inf had begun before, inf did not begin. Ages act by whole years."""
     out = np.empty((len(start), len(theta)))
     given = np.ascontiguousarray(theta), needs, death, np.asarray(start, np.float64), np.asarray(end, np.float64)
-    loops.run(*given, np.ascontiguousarray(fixed, np.float64), np.ascontiguousarray(begun), seed, out)
+    simulation.run(*given, np.ascontiguousarray(fixed, np.float64), np.ascontiguousarray(begun), seed, out)
     return out
 
 
