@@ -14,24 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from pool_workers import killed_at_three, telling
 
 from engine.runs import generate
 from engine.runs.outcome import Slot
 from engine.runs.pools import ProcessPool
-from engine.testing import tiny_graph
-from ontology.errors import ConfigError, RunConflict, WorkerLost
+from ontology.errors import ConfigError, WorkerLost
+from pool_workers import killed_at_three, telling
+from run_files import contents
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-FILES = ("records.jsonl", "rejected.jsonl", "dead.jsonl", "manifest.json", "README.md", "recipe.toml")
-
-
-@pytest.fixture(scope="module")
-def graph():
-    with tiny_graph() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +32,6 @@ def whole(graph, tmp_path_factory):
     with generate(graph, 300, seed=4, out=out) as run:
         list(run)
     return contents(out)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in FILES}
 
 
 def test_a_worker_process_that_is_killed_ends_the_run_with_one_sentence(tmp_path, monkeypatch):
@@ -224,19 +212,3 @@ def _marked(mark: str) -> list[str]:
             except OSError:
                 continue
     return found
-
-
-def test_a_forked_run_stands_beside_the_old_one_and_goes_on_as_itself(graph, tmp_path):
-    with generate(graph, 6, seed=1, out=tmp_path / "run") as run:
-        old = list(run)
-    with pytest.raises(RunConflict, match=r"--fork"):
-        generate(graph, 6, seed=2, out=tmp_path / "run")
-    with generate(graph, 6, seed=2, out=tmp_path / "run", fork=True) as run:
-        new = list(run)
-        assert run.folder is not None
-        assert run.folder.path == tmp_path / "run-2"
-    with generate(graph, 6, seed=2, out=tmp_path / "run", fork=True) as run:
-        assert list(run) == new != old
-    with generate(graph, 6, seed=1, out=tmp_path / "run", fork=True) as run:
-        assert list(run) == old
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "run-2"]

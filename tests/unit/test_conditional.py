@@ -1,8 +1,6 @@
 import itertools
 import math
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +16,6 @@ from engine.sampling.tables import Paths
 from graph_loaders.facts import facts_to_elements
 from ontology.errors import ConfigError, Infeasible
 from ontology.pack import load_pack
-
-sys.path.insert(0, str(Path(__file__).parent))
 from planted import APATHY, APRAXIA, CALCULATION, JUDGMENT, SIGNS, planted_model
 
 STAGES = ("moderate", "severe", "very_severe")

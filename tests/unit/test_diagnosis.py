@@ -1,9 +1,7 @@
 """The diagnosis competes with everything else: an earlier onset that acts on it moves it."""
 
-import sys
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +9,6 @@ import pytest
 from engine.sampling.criteria import Criteria
 from engine.sampling.model import ProgressionModel
 from engine.sampling.sampler import sample_arrays
-
-sys.path.insert(0, str(Path(__file__).parent))
 from planted import JUDGMENT, planted_model
 
 

@@ -1,8 +1,6 @@
 import itertools
 import math
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +10,6 @@ from engine.sampling.score import score
 from graph_loaders.trajectory import Onset, Persona, Trajectory
 from ontology.concept import parse_cui
 from ontology.errors import ConfigError
-
-sys.path.insert(0, str(Path(__file__).parent))
 from planted import APRAXIA, CALCULATION, JUDGMENT, SIGNS, planted_model
 
 HER = Persona({"sex": "female", "race": "white", "education": "high"})

@@ -1,6 +1,3 @@
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -10,8 +7,6 @@ from engine.sampling.sampler import sample, sample_arrays
 from engine.sampling.table import table_of_weights, walk
 from engine.sampling.tables import Paths, Wanted
 from ontology.errors import ConfigError, Infeasible
-
-sys.path.insert(0, str(Path(__file__).parent))
 from planted import APRAXIA, CALCULATION, JUDGMENT, SIGNS, planted_model
 
 KEY = np.array([3, 5], np.uint64)
