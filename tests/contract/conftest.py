@@ -1,4 +1,4 @@
-"""A store of every kind: the suites of this folder run over each. A new store is one more parameter of `new_store`."""
+"""A store of every kind, over which suites of this folder run: a new one is one more parameter of `new_store`. The pack, and a mapping."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fhir_reading import MAPPING
+from graph_loaders.mapping import read_code_mapping
 from graph_loaders.stores import open_store
 from graph_loaders.stores.address import ServerAddress
 from graph_loaders.stores.neo4j_store import Neo4jStore
+from ontology.pack import load_pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from graph_loaders.mapping import CodeMapping
     from graph_loaders.stores import GraphStore
     from neo4j_server import Neo4jServer
+    from ontology.pack import Pack
 
 NEO4J = pytest.param("neo4j", marks=pytest.mark.neo4j)
 
@@ -68,3 +73,17 @@ def new_graph(neo4j_server: Neo4jServer) -> Iterator[Callable[[], Neo4jStore]]:
 def graph(new_graph: Callable[[], Neo4jStore]) -> Neo4jStore:
     """One empty graph on the server."""
     return new_graph()
+
+
+@pytest.fixture(scope="module")
+def pack() -> Pack:
+    """The shipped pack."""
+    return load_pack()
+
+
+@pytest.fixture(scope="module")
+def mapping(pack: Pack, tmp_path_factory: pytest.TempPathFactory) -> CodeMapping:
+    """Of FHIR; a format with other codes has its own."""
+    path = tmp_path_factory.mktemp("mapping") / "m.toml"
+    path.write_text(MAPPING)
+    return read_code_mapping(path, pack)

@@ -14,7 +14,6 @@ from graph_loaders.readers import meds
 from ontology.catalog import Catalog
 from ontology.concept import Coding, Concept, Cui
 from ontology.errors import DualAlignError, SourceError
-from ontology.pack import load_pack
 
 CATALOG = Catalog([Concept(Cui("C0002395"), "Alzheimer's disease", codings=(Coding("ICD10CM", "G30.9"),))])
 D = dt.datetime
@@ -32,11 +31,6 @@ ROWS = [
     (2, D(2010, 1, 1), "ICD10CM//G30.9", None),
     (3, D(2010, 1, 1), "ICD10CM//G30.9", None),
 ]
-
-
-@pytest.fixture(scope="module")
-def pack():
-    return load_pack()
 
 
 def shard(folder, rows, name="0.parquet", **types):

@@ -23,7 +23,6 @@ from ontology.catalog import Catalog
 from ontology.concept import Coding, Concept, Cui
 from ontology.errors import ConfigError, DualAlignError, SourceError
 from ontology.mention import Mention
-from ontology.pack import load_pack
 
 CATALOG = Catalog(
     [
@@ -41,11 +40,6 @@ when = "< 24"
 cui = "C0234985"
 """
 TODAY = date(2026, 1, 1)
-
-
-@pytest.fixture(scope="module")
-def pack():
-    return load_pack()
 
 
 @pytest.fixture(scope="module")

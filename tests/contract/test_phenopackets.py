@@ -19,7 +19,6 @@ from ontology.catalog import Catalog
 from ontology.concept import Coding, Concept, Cui
 from ontology.errors import ConfigError, SourceError
 from ontology.linker import CatalogLinker
-from ontology.pack import load_pack
 
 DEMENTIA, APATHY, MEMORY, AD = "C0497327", "C0085632", "C0751295", "C0002395"
 CATALOG = Catalog(
@@ -41,11 +40,6 @@ when = "< 24"
 cui = "C0234985"
 """
 TODAY = date(2026, 1, 1)
-
-
-@pytest.fixture(scope="module")
-def pack():
-    return load_pack()
 
 
 @pytest.fixture(scope="module")
