@@ -25,13 +25,13 @@ import numpy as np
 
 from engine.sampling import kernel
 from engine.sampling.criteria import Criteria
-from engine.sampling.jit import compiled
 from engine.sampling.model import combine
 from engine.sampling.parallel import json_lines
 from engine.sampling.sampler import sample, sample_arrays
 from engine.sampling.table import table_of_weights, walk
 from engine.sampling.tables import Paths, Persons, Rates, Wanted, padded
 from graph_loaders.facts import facts_to_elements
+from ontology.compiled import compiled
 from ontology.pack import load_pack
 
 if TYPE_CHECKING:

@@ -124,9 +124,9 @@ class _Counts:
 @cache
 def _compiled() -> Any:
     """The loop as machine code; compiled at the first use."""
-    import numba
+    from ontology.compiled import compiled
 
-    return numba.njit(cache=True)(_count)
+    return compiled(_count)
 
 
 def _count(onset, begun, many, at_entry, window, edges, persons, years, same, gaps):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202

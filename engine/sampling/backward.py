@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.sampling.jit import compiled
 from engine.sampling.tables import Floats, Ints
+from ontology.compiled import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

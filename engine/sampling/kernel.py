@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from engine.sampling.jit import compiled, inlined, loop
+from ontology.compiled import compiled, inlined, loop
 
 if TYPE_CHECKING:
     import numpy.typing as npt

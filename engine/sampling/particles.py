@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from engine.sampling.jit import compiled
 from engine.sampling.kernel import begin, death_row, mix, moved, person, pick, start, total, uniform, workspace
+from ontology.compiled import compiled
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from engine.sampling.jit import compiled, inlined, loop
 from engine.sampling.kernel import (
     begin,
     death_row,
@@ -29,6 +28,7 @@ from engine.sampling.kernel import (
     workspace,
 )
 from engine.sampling.kernel import pick as pick_event
+from ontology.compiled import compiled, inlined, loop
 from ontology.errors import Infeasible
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from graph_loaders.estimation.kinds import EXACT, PANEL
-from graph_loaders.estimation.loops.compiled import compiled
 from graph_loaders.estimation.loops.orders import drawn
 from graph_loaders.estimation.loops.subsets import one_interval
+from ontology.compiled import compiled
 
 __all__ = ["MOST_NEW", "expect"]
 

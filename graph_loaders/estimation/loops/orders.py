@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from graph_loaders.estimation.loops.compiled import compiled
 from graph_loaders.estimation.loops.rates import HIGHEST, LOWEST, cut_years, fill_linear
+from ontology.compiled import compiled
 
 __all__ = ["drawn"]
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from graph_loaders.estimation.loops.compiled import compiled
+from ontology.compiled import compiled
 
 __all__ = ["HIGHEST", "LOWEST", "cut_years", "fill_linear", "fill_rates"]
 

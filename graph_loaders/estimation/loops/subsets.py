@@ -12,8 +12,8 @@ import math
 import numpy as np
 
 from graph_loaders.estimation.kinds import PANEL, TO_DEATH
-from graph_loaders.estimation.loops.compiled import compiled
 from graph_loaders.estimation.loops.rates import HIGHEST, LOWEST, cut_years, fill_linear, fill_rates
+from ontology.compiled import compiled
 
 __all__ = ["advance", "forward", "one_interval"]
 

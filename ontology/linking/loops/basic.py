@@ -10,21 +10,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from ontology.compiled import compiled
 from ontology.linking.kernels import POSSESSIVE
-from ontology.linking.loops.compiled import loop
 from ontology.linking.loops.constants import BASE, KIND, M1, M2, ONE, POINT, S27, S30, S31, WORDY, ZERO
 
 __all__ = ["bag_of", "cosine", "find", "grams_of", "letters_of", "mixed", "norm", "said", "step", "symbol_of"]
 
 
-@loop
+@compiled
 def mixed(value):
     value = (value ^ (value >> S30)) * M1
     value = (value ^ (value >> S27)) * M2
     return value ^ (value >> S31)
 
 
-@loop
+@compiled
 def symbol_of(point):
     """A character in six bits: letters and digits each their own, all others shared."""
     if 97 <= point <= 122:
@@ -34,7 +34,7 @@ def symbol_of(point):
     return np.uint8(37 + point % 27)
 
 
-@loop
+@compiled
 def find(keys, values, key):
     """The value of `key` in a table with open addressing, or -1. Key 0 is an empty place."""
     mask = np.uint64(len(keys) - 1)
@@ -48,19 +48,19 @@ def find(keys, values, key):
         place = (place + ONE) & mask
 
 
-@loop
+@compiled
 def step(value, word):
     """The hash of words in order, one word longer."""
     return mixed(value * BASE + np.uint64(word) + ONE) | ONE
 
 
-@loop
+@compiled
 def bag_of(word):
     """What a word adds to the hash of words in any order."""
     return mixed((np.uint64(word) + ONE) * BASE)
 
 
-@loop
+@compiled
 def letters_of(numbers, begin, stop, out):
     """The symbols of a word; how many, at most as many as `out` holds."""
     count = 0
@@ -71,7 +71,7 @@ def letters_of(numbers, begin, stop, out):
     return count
 
 
-@loop
+@compiled
 def grams_of(symbols, size, out):
     """The 3-grams of words, each with a space on either side, sorted; how many."""
     count = 0
@@ -93,7 +93,7 @@ def grams_of(symbols, size, out):
     return count
 
 
-@loop
+@compiled
 def norm(grams, count, idf):
     total = 0.0
     at = 0
@@ -107,7 +107,7 @@ def norm(grams, count, idf):
     return total
 
 
-@loop
+@compiled
 def cosine(one, ones, one_length, two, twos, idf):
     """The cosine of TF-IDF vectors of sorted 3-grams."""
     dot = 0.0
@@ -130,7 +130,7 @@ def cosine(one, ones, one_length, two, twos, idf):
     return dot / np.sqrt(product) if product > 0 else 0.0
 
 
-@loop
+@compiled
 def said(numbers, tokens, begin, last, symbols):
     """The symbols of the words from `begin` to `last`, a zero between them; how many."""
     used = 0

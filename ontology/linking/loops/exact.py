@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from ontology.compiled import compiled
 from ontology.linking.kernels import CAPITALS, POSSESSIVE
 from ontology.linking.loops.basic import find, mixed, step
-from ontology.linking.loops.compiled import loop
 from ontology.linking.loops.constants import BASE, LOW, SEVEN, ZERO
 
 __all__ = ["exact", "placed"]
 
 
-@loop
+@compiled
 def exact(start, end, code, flag, first, number, bits, keys, values, kind):
     """The strings in each text, the longest where two overlap: text, first and last word, string, hash as written, capitals."""
     mask = np.uint64(len(bits) * 8 - 1)
@@ -110,7 +110,7 @@ def exact(start, end, code, flag, first, number, bits, keys, values, kind):
     )
 
 
-@loop
+@compiled
 def placed(one, two, size):
     """For each word the first and the last word of the exact string that it is in, or -1."""
     hit_one = np.full(size, -1, np.int64)

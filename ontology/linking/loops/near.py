@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ontology.compiled import compiled
 from ontology.linking.kernels import ALPHA, BROKEN, COMMA, POSSESSIVE, PUNCTUATION
 from ontology.linking.loops.basic import bag_of, cosine, find, grams_of, letters_of, norm, said
-from ontology.linking.loops.compiled import loop
 from ontology.linking.loops.constants import (
     ALONE,
     BASE,
@@ -32,7 +32,7 @@ from ontology.linking.loops.strings import shortened
 __all__ = ["alikes", "ends", "near", "one_off", "slips", "split"]
 
 
-@loop
+@compiled
 def one_off(one, size, other, first, last):
     """Whether a letter more, less, other or exchanged with its neighbour makes the one word into the other."""
     length = last - first
@@ -56,7 +56,7 @@ def one_off(one, size, other, first, last):
     return True
 
 
-@loop
+@compiled
 def ends(symbol):
     """Whether a letter is one that other endings of a stem end with: c, d, e, l, n, r, s, y."""
     for letter in (3, 4, 5, 12, 14, 18, 19, 25):
@@ -65,7 +65,7 @@ def ends(symbol):
     return False
 
 
-@loop
+@compiled
 def alikes(word, size, less, keys, values, blob, first, form_number, out):
     """Numbers of the words that `word` may be a slip of: how many, and how many, in front, of those may stand alone. Alone
     stands what keeps its first letter or is long, and is no other ending of the same stem (hypoxic, hypoxia).
@@ -104,7 +104,7 @@ def alikes(word, size, less, keys, values, blob, first, form_number, out):
     return count, same
 
 
-@loop
+@compiled
 def split(numbers, begin, stop, letters, keys, values, role, out):
     """Two words of the catalog whose space is missing, as their sum; how many ways."""
     lefts = np.empty(letters + 1, np.uint64)
@@ -131,7 +131,7 @@ def split(numbers, begin, stop, letters, keys, values, role, out):
     return count
 
 
-@loop
+@compiled
 def slips(numbers, tokens, number, words, common):
     """What words may be. For each unknown word where its options begin, and how many of them keep the first letter; what
     each option adds to the hash of a bag; and, by first word, the slips that need more words beside them to be believed:
@@ -202,7 +202,7 @@ def slips(numbers, tokens, number, words, common):
     return option_first, option_last, same, sums, weak[:count].copy()
 
 
-@loop
+@compiled
 def near(numbers, tokens, number, hit_one, hit_two, role, slips, bags, strings, idf, threshold, rows, scores):
     """Windows that are nearly a string: text, first and last word, string, words of content, misspelt or not.
 

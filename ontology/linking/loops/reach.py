@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ontology.linking.loops.compiled import loop
+from ontology.compiled import compiled
 
 __all__ = ["reached"]
 
@@ -18,7 +18,7 @@ __all__ = ["reached"]
 _FORWARD, _BACKWARD = np.int64(1), np.int64(2)
 
 
-@loop
+@compiled
 def reached(place, begin, stop, one, two, cue, spoilt, direction, scope, category, limiting):
     """For each concept (its token, where its window begins and stops) where its matches begin in the second; the matches.
 
@@ -86,13 +86,13 @@ def reached(place, begin, stop, one, two, cue, spoilt, direction, scope, categor
     return starts, out[:used].copy()
 
 
-@loop
+@compiled
 def overlap(start, end, other_start, other_end):
     """Whether medspaCy sees two ranges overlap: not where the other begins before and ends after."""
     return start <= other_start < end or start < other_end <= end
 
 
-@loop
+@compiled
 def longest(held, count, one, two):
     """Keep of two matches that overlap the longer, in rounds, each match at most once a round; how many are left."""
     while count:

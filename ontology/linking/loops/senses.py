@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ontology.linking.loops.compiled import loop
+from ontology.compiled import compiled
 from ontology.linking.loops.constants import (
     ALL_BUT_EQUAL,
     BY_RULE,
@@ -26,7 +26,7 @@ from ontology.linking.loops.constants import (
 __all__ = ["before", "namesakes", "ranked", "senses"]
 
 
-@loop
+@compiled
 def senses(entry, raw, capitals, entry_first, string_concept, string_raw, string_kind, string_rank):
     """For each string said (which, its hash as written, whether in capitals) where its concepts begin; each concept once,
     with its score and its rank where nothing else is known.
@@ -61,7 +61,7 @@ def senses(entry, raw, capitals, entry_first, string_concept, string_raw, string
     return first, concept[:count].copy(), score[:count].copy(), rank[:count].copy()
 
 
-@loop
+@compiled
 def ranked(first, concept, score, rank, order, kin_first, kin, meant):
     """Each group of concepts best first, with the kin of its best one: where each group begins, concepts, scores.
 
@@ -138,7 +138,7 @@ def ranked(first, concept, score, rank, order, kin_first, kin, meant):
     return out_first, out_concept[:count].copy(), out_score[:count].copy()
 
 
-@loop
+@compiled
 def before(score, rank, order, other_score, other_rank, other_order):
     """Whether a concept comes before another: by score, then by rank, then by identifier."""
     if score != other_score:
@@ -148,7 +148,7 @@ def before(score, rank, order, other_score, other_rank, other_order):
     return order < other_order
 
 
-@loop
+@compiled
 def namesakes(entry_first, concept, kind, meant):
     """Pairs of concepts that share a string: one, and another that annotators meant and whose name the string is."""
     room = 1024

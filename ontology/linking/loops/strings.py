@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ontology.compiled import compiled
 from ontology.linking.kernels import POSSESSIVE, PUNCTUATION
 from ontology.linking.loops.basic import bag_of, cosine, find, grams_of, mixed, norm, said, step
-from ontology.linking.loops.compiled import loop
 from ontology.linking.loops.constants import (
     ALL_GRAMS,
     BASE,
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 
-@loop
+@compiled
 def fill(keys, values, new, numbers):
     """Put `new` with their `numbers` into a table; the first of equal keys stays."""
     mask = np.uint64(len(keys) - 1)
@@ -50,7 +50,7 @@ def fill(keys, values, new, numbers):
             values[place] = numbers[at]
 
 
-@loop
+@compiled
 def known(code, keys, values):
     """The number of each word, -1 where the catalog has it not."""
     found = np.empty(len(code), np.int32)
@@ -59,7 +59,7 @@ def known(code, keys, values):
     return found
 
 
-@loop
+@compiled
 def signed(number, flag, code, first, bridge):
     """Hashes of strings: in order, as written, in any order, and how many words of content."""
     size = len(first) - 1
@@ -85,7 +85,7 @@ def signed(number, flag, code, first, bridge):
     return ordered, written, bag, content
 
 
-@loop
+@compiled
 def begun(number, flag, first, bits):
     """Mark the beginnings of every string in a Bloom filter."""
     mask = np.uint64(len(bits) * 8 - 1)
@@ -99,7 +99,7 @@ def begun(number, flag, first, bits):
             bits[place >> np.uint64(3)] |= np.uint8(1) << np.uint8(place & SEVEN)
 
 
-@loop
+@compiled
 def shortened(word, size, out):
     """Hashes of a word and of what is left when one letter goes; how many."""
     whole = ZERO
@@ -116,7 +116,7 @@ def shortened(word, size, out):
     return size + 1
 
 
-@loop
+@compiled
 def unlettered(blob, first, keys, values):
     """Put every word of the catalog, whole and one letter short, into a table that keeps equal keys side by side."""
     mask = np.uint64(len(keys) - 1)
@@ -134,7 +134,7 @@ def unlettered(blob, first, keys, values):
             values[place] = word
 
 
-@loop
+@compiled
 def frequencies(blob, first):
     """In how many strings each 3-gram is."""
     found = np.zeros(ALL_GRAMS, np.int64)
@@ -148,7 +148,7 @@ def frequencies(blob, first):
     return found
 
 
-@loop
+@compiled
 def priors(entry_first, concept, sources, coded, blob, first, by_concept, concept_first, idf):
     """The place of each string's concept among those that the same words may mean, where nothing else is known: most
     sources first, then coded ones, then those whose strings, source by source, are the most like these words (mean cosine
@@ -193,7 +193,7 @@ def priors(entry_first, concept, sources, coded, blob, first, by_concept, concep
     return rank
 
 
-@loop
+@compiled
 def gathered(blob, first, order):
     """The pieces of `blob` in another order, and where each begins."""
     starts = np.zeros(len(order) + 1, np.int64)
@@ -205,7 +205,7 @@ def gathered(blob, first, order):
     return out, starts
 
 
-@loop
+@compiled
 def texts(numbers, tokens, blob):
     """The symbols of each text's words into `blob`; where each text's begin."""
     first = tokens.first

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ontology.compiled import compiled
 from ontology.linking.kernels import ALPHA, BROKEN, CAPITALS, COMMA, LETTERED, POSSESSIVE, PUNCTUATION
 from ontology.linking.loops.basic import find
-from ontology.linking.loops.compiled import loop
 from ontology.linking.loops.constants import (
     ACRONYM,
     BASE,
@@ -29,7 +29,7 @@ from ontology.linking.loops.constants import (
 __all__ = ["tokenise", "trimmed"]
 
 
-@loop
+@compiled
 def tokenise(numbers, starts):
     """Words and marks of the texts that begin at `starts`."""
     size = len(numbers)
@@ -111,7 +111,7 @@ def tokenise(numbers, starts):
     return begin[:count].copy(), end[:count].copy(), code[:count].copy(), flag[:count].copy(), first
 
 
-@loop
+@compiled
 def trimmed(tokens, sizes, never):
     """First and after last word of each string without the marks around it, empty where it is no name; and whether it
     is an acronym, which counts in capitals only.

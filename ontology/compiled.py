@@ -1,4 +1,4 @@
-"""`compiled`: a function as machine code, made at its first call. The only module that needs numba.
+"""`compiled`: a function as machine code, made at its first call. The only module that names numba.
 
 The code is kept in numba's cache beside the module or, where that folder is not writable, in the user's cache folder; without
 any writable folder each process compiles anew. No fast-math: sums are taken in the order that is written, on every machine.
@@ -6,7 +6,7 @@ any writable folder each process compiles anew. No fast-math: sums are taken in 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numba
 
@@ -15,18 +15,16 @@ if TYPE_CHECKING:
 
 __all__ = ["compiled", "inlined", "loop"]
 
-_F = TypeVar("_F", bound="Callable[..., Any]")
 
-
-def compiled(function: _F) -> _F:
-    """The function, compiled for the types it is called with."""
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, compiled for the types it is called with; other threads may run beside it."""
     try:
         return numba.njit(cache=True, error_model="numpy", nogil=True)(function)  # type: ignore[no-any-return]
     except RuntimeError:  # no folder that can hold the cache
         return numba.njit(error_model="numpy", nogil=True)(function)  # type: ignore[no-any-return]
 
 
-def loop(function: _F) -> _F:
+def loop(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that makes no array, compiled without counting references: atomic counts took a third of the exact loop's time.
 
     The caller holds the arrays. An allocation in it is an error when it is compiled.
@@ -37,6 +35,6 @@ def loop(function: _F) -> _F:
         return numba.njit(error_model="numpy", nogil=True, _nrt=False)(function)  # type: ignore[no-any-return]
 
 
-def inlined(function: _F) -> _F:
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that becomes part of each compiled function that calls it: tables pass by value otherwise, at a cost."""
     return numba.njit(inline="always", error_model="numpy")(function)  # type: ignore[no-any-return]
