@@ -189,6 +189,8 @@ class Context:
             ]
             named = any(start <= speaker < end for _, start, end in relatives)  # the one who had it does not tell it
             informant = Informant.CLINICIAN if named else self._named(speaker, tokens, names)
+            if speaker == place - 2 and tokens[place - 1].endswith(OWN) and informant.kind == "other":
+                return Assertion.FAMILY, Informant.CLINICIAN  # "Wife feels depressed."
         else:
             relatives, informant = list(whose), speaker
         assertion = assertion_of([*said, *when, *relatives], told=informant)
