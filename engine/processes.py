@@ -29,7 +29,6 @@ _Made = TypeVar("_Made")
 
 _YOUNG = 50_000
 _NEEDED = (
-    "medspacy.context",
     "numba",
     "engine.runs.worker",
     "engine.sampling.model",

@@ -60,7 +60,7 @@ class Said:
 
 
 class Context:
-    """Judges the mentions of texts. Making one takes some seconds, once (mostly medspaCy's import).
+    """Judges the mentions of texts. Making one takes a quarter of a second, once.
 
     `skip=False` has ConText read every sentence, also those where no cue can match: slower, with the same answers.
 

@@ -1,4 +1,4 @@
-"""What every linker promises, kept by the catalog linker with real spaCy, medspaCy and scispaCy."""
+"""What every linker promises, kept by the catalog linker with real spaCy and scispaCy."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the cues in the window of a concept say of it: medspaCy's ConText, for long sentences.
+"""What the cues in the window of a concept say of it: ConText (Harkema et al., J Biomed Inform 2009).
 
-Each step is that of medspaCy 1.3.1 (`prune_overlapping_matches`, `ConTextModifier`, `ConTextGraph`), in its order: which scope limits
-which first can decide. A test compares the two.
+Each step is that of medspaCy 1.3.1 (`prune_overlapping_matches`, `ConTextModifier`, `ConTextGraph`; Eyre et al., AMIA 2021), in its
+order: which scope limits which first can decide. Tests compare the two.
 """
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, assignment"
@@ -19,35 +19,41 @@ _FORWARD, _BACKWARD = np.int64(1), np.int64(2)
 
 
 @compiled
-def reached(place, begin, stop, one, two, cue, spoilt, direction, scope, category, limiting):
-    """For each concept (its token, where its window begins and stops) where its matches begin in the second; the matches.
+def reached(place, length, reach, found, direction, scope, category, limiting):
+    """For each concept of a sentence (its token) where its cues begin in the second; the cues: first token, token after the last,
+    number. Less than `reach` tokens before and after a concept are its window, from where its cues' tokens are counted.
 
-    Matches (first token, token after the last, cue, whether a concept is its first or last token) are in order of their range, then
-    of the cue. Of each cue: direction, greatest scope, category, and the categories that limit it, as bits.
+    `found` are such rows in order, counted from the sentence. Of each cue: direction, greatest scope, category, and the
+    categories that limit it, as bits.
     """
+    concept = np.zeros(length, np.bool_)
+    concept[place] = True
+    one, two, cue = found[:, 0], found[:, 1], found[:, 2]
     most = 0
     low = 0
     high = 0
     for at in range(len(place)):
-        while low < len(one) and one[low] < begin[at]:
+        while low < len(one) and one[low] < place[at] - reach:
             low += 1
-        while high < len(one) and one[high] < stop[at]:
+        while high < len(one) and one[high] < place[at] + reach:
             high += 1
         most = max(most, high - low)
     held = np.empty(most, np.int64)
     first = np.empty(most, np.int64)
     last = np.empty(most, np.int64)
     starts = np.zeros(len(place) + 1, np.int64)
-    out = np.empty(64, np.int64)
+    out = np.empty((64, 3), np.int64)
     used = 0
     low = 0
     for at in range(len(place)):
-        while low < len(one) and one[low] < begin[at]:
+        begin = max(place[at] - reach, 0)
+        stop = min(place[at] + reach, length)
+        while low < len(one) and one[low] < begin:
             low += 1
         count = 0
         match = low
-        while match < len(one) and one[match] < stop[at]:
-            if two[match] <= stop[at]:
+        while match < len(one) and one[match] < stop:
+            if two[match] <= stop:
                 held[count] = match
                 count += 1
             match += 1
@@ -55,7 +61,7 @@ def reached(place, begin, stop, one, two, cue, spoilt, direction, scope, categor
         for i in range(count):
             match = held[i]
             kind = cue[match]
-            first[i], last[i] = begin[at], stop[at]
+            first[i], last[i] = begin, stop
             if direction[kind] == _FORWARD:
                 first[i] = two[match]
             else:
@@ -77,10 +83,10 @@ def reached(place, begin, stop, one, two, cue, spoilt, direction, scope, categor
         for i in range(count):
             match = held[i]
             here = first[i] <= place[at] < last[i] and not one[match] <= place[at] < two[match]
-            if here and direction[cue[match]] and not spoilt[match]:
+            if here and direction[cue[match]] and not concept[one[match]] and not concept[two[match] - 1]:
                 if used == len(out):
-                    out = np.append(out, np.empty(used, np.int64))
-                out[used] = match
+                    out = np.append(out, np.empty_like(out), 0)
+                out[used, 0], out[used, 1], out[used, 2] = one[match] - begin, two[match] - begin, cue[match]
                 used += 1
         starts[at + 1] = used
     return starts, out[:used].copy()
