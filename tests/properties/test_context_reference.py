@@ -163,7 +163,7 @@ def pieces(part: str) -> st.SearchStrategy[list[str]]:
 
 def shapes(part: str) -> st.SearchStrategy[list[str]]:
     """A sentence of such pieces, with at least one concept."""
-    drawn = st.lists(pieces(part), min_size=1, max_size=14)
+    drawn = st.lists(pieces(part), min_size=3, max_size=14)
     return drawn.map(lambda some: [OPEN, *(token for piece in some for token in piece), CONCEPT, CLOSE])
 
 
@@ -215,17 +215,17 @@ MADE_UP = st.lists(
         part=st.just("made up"),
         category=st.sampled_from(["one", "two", "three"]),
         direction=st.sampled_from(["forward", "backward", "bidirectional", "pseudo"]),
-        tokens=st.lists(st.sampled_from([*LETTERS, GAP]), min_size=1, max_size=4)
+        tokens=st.lists(st.sampled_from([*LETTERS, GAP, GAP]), min_size=1, max_size=4)
         .filter(lambda tokens: tokens[0] not in {GAP, UNKNOWN})
         .map(tuple),
         scope=st.none() | st.integers(1, 8),
         until=st.lists(st.sampled_from(["one", "two", "three", "four"]), max_size=2, unique=True).map(tuple),
     ),
-    min_size=1,
-    max_size=8,
+    min_size=3,
+    max_size=9,
     unique_by=lambda cue: cue.tokens,
 )
-SENTENCES = st.lists(st.sampled_from(LETTERS), max_size=40).map(lambda tokens: [*tokens, CONCEPT])
+SENTENCES = st.lists(st.sampled_from(LETTERS), min_size=12, max_size=40).map(lambda tokens: [*tokens, CONCEPT])
 
 
 @settings(max_examples=400, deadline=None)
