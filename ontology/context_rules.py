@@ -114,12 +114,12 @@ def read_rules() -> Rules:
     for part, group in [(name, group) for name in PARTS for group in raw[name]]:
         until = tuple(group.get("until", ()))
         for phrase in group["phrases"]:
-            written = together.sub(join, _grouped(phrase, raw["groups"]))
-            for tokens in _spelt(written, words):
-                spelt_out.update(tokens)
-                alike = tuple(folded[part].get(token, token) for token in tokens)
-                cue = Cue(part, group["category"], group["direction"], alike, group.get("scope"), until)
-                cues.setdefault((part, alike), cue)
+            choices = _choices(together.sub(join, _grouped(phrase, raw["groups"])), words)
+            spelt_out.update(token for options in choices for option in options for token in option)
+            for alike in _spelt(choices, folded[part]):
+                if (part, alike) not in cues:
+                    cue = Cue(part, group["category"], group["direction"], alike, group.get("scope"), until)
+                    cues[part, alike] = cue
     for token in spelt_out:
         words.setdefault(token, token)
     words.update(dict.fromkeys((CONCEPT, UNKNOWN, OPEN, CLOSE, GAP), UNKNOWN))
@@ -191,11 +191,11 @@ def _grouped(phrase: str, groups: Mapping[str, str]) -> str:
 _ITEM = re.compile(r"\((?! )([^()]*[^() ])\)(\?)?|(\S+)")
 
 
-def _spelt(phrase: str, words: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
-    """Every token sequence that a phrase of the rules stands for.
+def _choices(phrase: str, words: Mapping[str, str]) -> list[list[tuple[str, ...]]]:
+    """The tokens that may stand for each item of a phrase of the rules.
 
-    >>> sorted(_spelt("(no|any) new? sign", {}))
-    [('any', 'new', 'sign'), ('any', 'sign'), ('no', 'new', 'sign'), ('no', 'sign')]
+    >>> _choices("(no|any) new? sign", {})
+    [[('no',), ('any',)], [('new',), ()], [('sign',)]]
     """
     choices: list[list[tuple[str, ...]]] = []
     for group, optional, item in _ITEM.findall(phrase):
@@ -209,7 +209,17 @@ def _spelt(phrase: str, words: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
         choices.append([one for one in spelt if one])  # an alternative of dropped words alone would say too much
         if skip or not choices[-1]:
             choices[-1].append(())
-    for chosen in itertools.product(*choices):
-        tokens = tuple(token for token in itertools.chain.from_iterable(chosen) if token)
+    return choices
+
+
+def _spelt(choices: list[list[tuple[str, ...]]], folded: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+    """Every token sequence that these choices stand for, with the tokens that count alike as one.
+
+    >>> list(_spelt([[("wife",), ("son",)], [("new",), ()]], {"son": "wife"}))
+    [('wife', 'new'), ('wife',)]
+    """
+    alike = [dict.fromkeys(tuple(folded.get(one, one) for one in option) for option in options) for options in choices]
+    for chosen in itertools.product(*alike):
+        tokens = tuple(itertools.chain.from_iterable(chosen))
         if tokens:
             yield tokens

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,23 +80,31 @@ def time_shifts(
     rates = {cui: _stage_rates(pack, courses[cui], cui, life) for cui in members}
     spreads = {cui: courses[cui].spread for cui in members}
 
-    def months(cuis: Sequence[str], x: Floats) -> float:
+    asked = {tuple(fact.event for fact in facts) for facts in groups}
+    asked |= {(fact.event,) for facts in series for fact in facts}
+    own = {cuis: [at for at, (cui, _) in enumerate(variables) if cui in cuis] for cuis in asked}
+
+    @cache  # least squares moves one variable at a time: the others' times stand
+    def months(cuis: tuple[str, ...], *values: float) -> float:
         moved = {cui: rates[cui].copy() for cui in cuis}
-        for (cui, side), value in zip(variables, x, strict=True):
-            if cui in moved:
-                moved[cui][life.before == (side == 0)] *= math.exp(value)
+        for at, value in zip(own[cuis], values, strict=True):
+            cui, side = variables[at]
+            moved[cui][life.before == (side == 0)] *= math.exp(value)
         return mean_months([moved[c] for c in cuis], [spreads[c] for c in cuis], life)
+
+    def at_shifts(cuis: tuple[str, ...], x: Floats) -> float:
+        return months(cuis, *x[own[cuis]].tolist())
 
     def residuals(x: Floats) -> Floats:
         found = [value / free[cui][side] for (cui, side), value in zip(variables, x, strict=True)]
         timed = []
         for facts in groups:
             low, high = _range(facts[0])
-            at = months([f.event for f in facts], x)
+            at = at_shifts(tuple(f.event for f in facts), x)
             timed.append((facts[0].source, low, high, at))
             found.append((at - min(max(at, low), high)) / (facts[0].sd or timing_sd))
         for facts in series:
-            times = [(facts[0].source, f.value or 0.0, f.value or 0.0, months([f.event], x)) for f in facts]
+            times = [(facts[0].source, f.value or 0.0, f.value or 0.0, at_shifts((f.event,), x)) for f in facts]
             found += [_apart(a, b, margin) for a in times for b in times if a[2] < b[1]]
         found += [_apart(a, b, margin) for a in timed for b in timed if a[0] == b[0] and a[2] < b[1]]
         return np.array(found)
