@@ -301,13 +301,10 @@ def _index(held: _Held) -> _Index:
 def _implied(concepts: Iterable[PackConcept], nouns: Mapping[Cui, Sequence[Phrase]]) -> dict[Cui, frozenset[Cui]]:
     """Which other concepts a concept's own words contain: visual hallucinations are hallucinations."""
     words = {c.cui: [f" {text.lower()} " for text in (c.name, *(p.text for p in nouns[c.cui]))] for c in concepts}
+    said = {cui: "\n".join(own) for cui, own in words.items()}
     return {
-        cui: frozenset(
-            other
-            for other, parts in words.items()
-            if other != cui and any(part in text for part in parts for text in own)
-        )
-        for cui, own in words.items()
+        cui: frozenset(other for other, parts in words.items() if other != cui and any(part in own for part in parts))
+        for cui, own in said.items()
     }
 
 

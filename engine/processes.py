@@ -5,7 +5,6 @@ end when that does, and collect garbage seldom.
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import os
 import signal
 import sys
@@ -83,6 +82,8 @@ def _context() -> BaseContext:
     """How processes begin: on Linux as copies of a server process that has imported what a worker needs and done nothing else, which
     halves their start and shares the memory of the libraries; elsewhere afresh. Never as copies of the caller: it may have threads.
     """
+    import multiprocessing
+
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -125,7 +126,8 @@ def _work() -> Callable[[Any], Any]:
 
 def collect_seldom() -> None:
     """What this process holds now stays, so Python's collector never walks it again; and it comes less often. Else it takes a
-    quarter of the time of a run: numba and spaCy keep half a million objects. Not for a library's caller: the setting is the process's.
+    tenth of a process's start and a quarter of the time of a run: numba keeps two hundred thousand objects. Not for a library's caller:
+    the setting is the process's.
     """
     gc.freeze()
     gc.set_threshold(_YOUNG, *gc.get_threshold()[1:])

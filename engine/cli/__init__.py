@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from engine.processes import collect_seldom
 from ontology.errors import DualAlignError
 
 __all__ = ["cli", "main"]
@@ -61,6 +62,7 @@ def cli() -> None:
 
 def main() -> None:
     """Runs the command; every error made on purpose is one sentence on stderr and its own exit code."""
+    collect_seldom()
     try:
         code = cli.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

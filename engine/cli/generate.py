@@ -104,7 +104,7 @@ def command(
         with run_progress(run) as step:
             for place, record in enumerate(run):
                 if place == 0:
-                    collect_seldom()  # all that the run needs is loaded by now
+                    collect_seldom()  # again: all that the run needs is loaded by now
                 step()
                 if run.folder is None:
                     from engine.runs.folder import record_line

@@ -40,3 +40,10 @@ def test_public_functions_are_functions_whatever_was_imported_before():
     code = "import engine.audit.coverage, engine.runs.generate, engine.writers; from engine import audit, generate, open_graph, write; print(all(map(callable, (audit, generate, open_graph, write))))"  # noqa: E501 - one statement
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"
+
+
+def test_a_template_run_loads_no_language_library_and_no_data_frame():
+    run = "from engine import generate, open_graph; assert len(list(generate(open_graph(), 2, seed=1))) == 2"
+    code = f"{run}; import sys; print({{'spacy', 'medspacy', 'scispacy', 'sklearn', 'pandas', 'networkx', 'rdflib', 'langchain_core'}} & set(sys.modules))"  # noqa: E501 - one statement
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
