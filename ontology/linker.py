@@ -36,12 +36,12 @@ class CatalogLinker:
     - `cache`: a folder for the index, which is then mapped into memory (None: built in each process, 30 microseconds a string).
     - `fuzzy=False`: exact, inflected and respelled strings only.
     - `context=False`: no assertion, informant or other sense of a word ("in the fall"): everything is present and told by
-      the clinician, some ten times as fast.
+      the clinician, five to eight times as fast.
     - `model`: a spaCy or scispaCy model (`en_core_sci_md`); its entities and noun chunks that no string is are linked by
       scispaCy's `EntityLinker` over the same strings.
     - `prefer`: concepts that come first where a string means several, such as those of a disease pack.
 
-    Opening takes half a second for the rules (`context`), 10 ms for the index of the HPO (36,000 strings).
+    Opening takes a third of a second for the rules (`context`), 10 ms for the index of the HPO (36,000 strings).
 
     >>> from ontology.concept import Concept
     >>> linker = Linker({"C0233563": Concept("C0233563", "wandering")}, fuzzy=False)
