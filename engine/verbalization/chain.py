@@ -7,13 +7,11 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from langchain.chat_models import init_chat_model
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, convert_to_messages
-from langchain_core.outputs import ChatGeneration
 from langchain_core.runnables import Runnable, RunnableLambda
 
 from engine.verbalization.answers import faults, parse, parse_numbered
@@ -139,20 +137,26 @@ class ChainVerbalizer:
         if not alone:
             options = {**options, "max_tokens": self.decoding.max_tokens * len(requests)}
         try:
-            result = await model.agenerate([[_message(*part) for part in chat]], hold=hold, **options)
+            answer = await model.complete(chat, options, hold)
         except Exception as error:  # noqa: BLE001 -- ours as it is, anything else translated
-            return [[_translate(error, self.name)] for _ in requests]
-        choices = [choice.message for choice in result.generations[0] if isinstance(choice, ChatGeneration)]
+            answer = _translate(error, self.name)
+        if isinstance(answer, ModelError):
+            return [[answer] for _ in requests]
         if alone:
-            return [[self._parsed(requests[0], message) for message in choices]]
-        return [list(found) for found in zip(*(_many(message, len(requests)) for message in choices), strict=True)]
+            return [[self._parsed(requests[0], *choice) for choice in answer.choices]]
+        return [
+            list(found) for found in zip(*(_many(*choice, len(requests)) for choice in answer.choices), strict=True)
+        ]
 
-    def _parsed(self, request: Request, message: BaseMessage) -> str | ModelError:
-        return _read(message, opening(request) if self.form.brief else "")
+    def _parsed(self, request: Request, text: str, reason: str) -> str | ModelError:
+        return _read(text, reason, opening(request) if self.form.brief else "")
 
     def _better(
         self, request: Request, best: str | ModelError, fewest: int, answers: Sequence[str | ModelError]
     ) -> tuple[str | ModelError, int]:
+        """The better of what is there and of new answers, and how many faults it has; a single answer is taken unseen."""
+        if self.decoding.candidates == len(answers) == 1:
+            return answers[0], 0
         for answer in answers:
             wrong = _WORST if isinstance(answer, ModelError) else len(faults(request, answer, self._pack))
             if wrong < fewest:
@@ -216,18 +220,12 @@ class ChainVerbalizer:
             return model.invoke(asked["chat"], **asked["options"])
 
         def read(answer: dict[str, Any]) -> str | ModelError:
-            return _read(answer["message"], opening(answer["request"]) if self.form.brief else "")
+            return self._parsed(answer["request"], *_said(answer["message"]))
 
         def both(request: Request) -> dict[str, Any]:
             return {"request": request, "message": (RunnableLambda(prompt) | RunnableLambda(ask)).invoke(request)}
 
         return RunnableLambda(both) | RunnableLambda(read)
-
-
-@lru_cache(maxsize=1024)
-def _message(role: str, text: str) -> BaseMessage:
-    """One message; those that many prompts share are made once."""
-    return convert_to_messages([(role, text)])[0]
 
 
 def openai_chat(
@@ -277,22 +275,28 @@ def is_chat_model(model: object) -> bool:
     return isinstance(model, BaseChatModel)
 
 
-def _many(message: BaseMessage, count: int) -> list[str | ModelError]:
+def _said(message: BaseMessage) -> tuple[str, str]:
+    """The text of a message, and why the model ended it."""
+    about = message.response_metadata
+    reason = about.get("finish_reason") or about.get("stop_reason") or about.get("done_reason") or ""
+    return str(message.text), str(reason)
+
+
+def _many(text: str, reason: str, count: int) -> list[str | ModelError]:
     """The sentences of an answer to several plans; of one that was cut what stands before the cut."""
-    why = _stopped(message)
+    why = _stopped(reason)
     if isinstance(why, ModelError) and why.code != "length":
         return [why] * count
-    found = parse_numbered(str(message.text), count)
+    found = parse_numbered(text, count)
     if why is not None:
         written = [i for i, answer in enumerate(found) if isinstance(answer, str)]
         found = [answer if i in written[:-1] else why for i, answer in enumerate(found)]
     return found
 
 
-def _read(message: BaseMessage, start: str) -> str | ModelError:
-    if why := _stopped(message):
+def _read(text: str, reason: str, start: str) -> str | ModelError:
+    if why := _stopped(reason):
         return why
-    text = str(message.text)
     if start and not text.startswith(start):
         text = f"{start}{text}" if text[:1].isspace() else f"{start} {text}"
     if start and text.strip() and text.rstrip()[-1] not in ".!?":
@@ -300,12 +304,11 @@ def _read(message: BaseMessage, start: str) -> str | ModelError:
     return parse(text)
 
 
-def _stopped(message: BaseMessage) -> ModelError | None:
+def _stopped(reason: str) -> ModelError | None:
     """Why the model did not end by itself."""
-    about = message.response_metadata
-    if (about.get("finish_reason") or about.get("stop_reason") or about.get("done_reason")) in {"length", "max_tokens"}:
+    if reason in {"length", "max_tokens"}:
         return ModelError("the answer was cut at the most tokens allowed", code="length")
-    if about.get("finish_reason") in {"refusal", "content_filter"}:
+    if reason in {"refusal", "content_filter"}:
         return ModelError("the model refused to write the sentence", code="refusal")
     return None
 

@@ -10,10 +10,12 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import PrivateAttr
 
-from engine.verbalization.transport import Transport  # noqa: TC001 -- pydantic reads the annotation
+from engine.verbalization.transport import Reply, Transport  # noqa: TC001 -- pydantic reads the annotation
 from ontology.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
     from langchain_core.messages import BaseMessage
 
@@ -38,8 +40,7 @@ _SENTENCE = {
 class ServerChat(BaseChatModel):
     """A chat model whose calls, sync or async, alone or thousands at once, go through one `Transport`. A failed call raises its
     ModelError. `structured`: answers are asked for as JSON by a schema; a server that refuses that is asked for plain
-    text from then on. `goes_on`: a chat that ends with the model's own words is gone on with, as vLLM has to be told. The
-    option `hold` of a call goes to `Transport.send`.
+    text from then on. `goes_on`: a chat that ends with the model's own words is gone on with, as vLLM has to be told.
     """
 
     temperature: float = 0.7
@@ -91,24 +92,8 @@ class ServerChat(BaseChatModel):
         return await asyncio.wrap_future(self._transport.submit(work))
 
     async def _complete(self, messages: list[BaseMessage], stop: list[str] | None, extra: dict[str, Any]) -> ChatResult:
-        body: dict[str, Any] = {
-            "messages": [{"role": _ROLES[m.type], "content": _printable(str(m.text))} for m in messages],
-            "temperature": self.temperature,
-            "max_tokens": self.max_tokens,
-            **extra,
-        }
-        if self.goes_on and messages[-1].type == "ai":
-            body |= {"continue_final_message": True, "add_generation_prompt": False}
-        if stop:
-            body["stop"] = stop
-        if self.samples > 1:
-            body["n"] = self.samples
-        hold = body.pop("hold", None)
-        structured = self.structured and not self._plain
-        answer = await self._transport.send({**body, "response_format": _SENTENCE} if structured else body, hold)
-        if structured and isinstance(answer, ModelError) and answer.code == "bad-request":
-            answer = await self._transport.send(body, hold)
-            self._plain = self._plain or not isinstance(answer, ModelError)
+        chat = [(_ROLES[message.type], str(message.text)) for message in messages]
+        answer = await self.complete(chat, {**extra, "stop": stop} if stop else extra)
         if isinstance(answer, ModelError):
             raise answer
         return ChatResult(
@@ -118,7 +103,35 @@ class ServerChat(BaseChatModel):
             ]
         )
 
+    async def complete(
+        self,
+        chat: Sequence[tuple[str, str]],
+        options: Mapping[str, Any],
+        hold: list[Callable[[], None]] | None = None,
+    ) -> Reply | ModelError:
+        """The same call of a chat of (role, text), with OpenAI's roles and further options; in the transport's loop only.
+
+        LangChain's methods end here too. Called by itself it leaves out what they do around each call (messages as objects, run ids,
+        callbacks, its own cache), which costs more than the call. `hold` as in `Transport.send`.
+        """
+        body: dict[str, Any] = {
+            "messages": [{"role": role, "content": _printable(text)} for role, text in chat],
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            **options,
+        }
+        if self.goes_on and chat[-1][0] == "assistant":
+            body |= {"continue_final_message": True, "add_generation_prompt": False}
+        if self.samples > 1:
+            body["n"] = self.samples
+        structured = self.structured and not self._plain
+        answer = await self._transport.send({**body, "response_format": _SENTENCE} if structured else body, hold)
+        if structured and isinstance(answer, ModelError) and answer.code == "bad-request":
+            answer = await self._transport.send(body, hold)
+            self._plain = self._plain or not isinstance(answer, ModelError)
+        return answer
+
 
 def _printable(text: str) -> str:
     """The same without lone surrogates, which no server could decode."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

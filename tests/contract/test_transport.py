@@ -16,6 +16,9 @@ from functools import partial
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.runnables import RunnableLambda
 
 from engine.plan import Plan
 from engine.settings import Settings
@@ -24,6 +27,8 @@ from engine.verbalization.cache import CachedVerbalizer
 from engine.verbalization.chain import ChainVerbalizer, disconnect, openai_chat
 from engine.verbalization.decoding import Decoding
 from engine.verbalization.port import Request
+from engine.verbalization.prompts import Prompts
+from engine.verbalization.server_chat import ServerChat
 from engine.verbalization.transport import Budget, Policy, Prices, Reply, Transport
 from engine.verbalization.transport.budget import Ledger
 from engine.verbalization.transport.limits import Breaker
@@ -338,6 +343,34 @@ def test_of_the_samples_of_one_request_the_best_is_taken():
     with Two(answer=echo) as server, closing(verbalizer(server, samples=2)) as model:
         assert model.write(requests(3)) == [f"Patient reports apathy{i}." for i in range(3)]
         assert sum(server.asked.values()) == 3
+
+
+def test_a_servers_model_is_a_langchain_model_and_asks_the_same_as_the_verbalizer():
+    bodies, told = [], []
+
+    class Kept(FaultyModel):
+        async def _complete(self, body, writer):
+            bodies.append(body)
+            return await super()._complete(body, writer)
+
+    class Told(BaseCallbackHandler):
+        def on_llm_end(self, response, **_):
+            told.append(response.generations[0][0].text)
+
+    decoding = Decoding(concurrency=4, stop=("\n",), samples=2)
+    request = Request(Plan("mood", "Mood.", phrase="apathy \ud800 caf\u00e9", entity="sign"), seed=7)
+    with Kept() as server, closing(Transport("m", server.url, SECRET, loopback=True)) as calls:
+        model = ServerChat(calls, samples=2)
+        text = ChainVerbalizer(model, PACK, name="m", decoding=decoding).write([request])
+        chat = Prompts(PACK).messages(request)
+        chain = RunnableLambda(lambda asked: asked) | model.bind(seed=7, stop=["\n"]) | StrOutputParser()
+        assert [chain.invoke(chat, {"callbacks": [Told()]})] == told == text
+        assert chain.batch([chat] * 3) == text * 3
+        assert list(chain.stream(chat)) == text
+        assert asyncio.run(chain.ainvoke(chat)) == text[0]
+        assert model.invoke(chat).response_metadata["finish_reason"] == "stop"
+    assert len(bodies) == 8
+    assert all(body == bodies[0] for body in bodies[:-1])
 
 
 def test_a_killed_run_asks_again_only_what_was_in_flight(tmp_path):
