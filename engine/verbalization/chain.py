@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ChainVerbalizer", "chat_model", "disconnect", "is_chat_model", "openai_chat"]
 
+_BEGUN = 16
+"""Requests that are begun, for each that may be asked at once: pauses before another try leave places to the others. The rest takes no
+memory yet."""
 _SEED_STEP = 0x9E3779B1  # odd, so the candidates of neighbouring seeds never meet
 
 
@@ -87,9 +90,10 @@ class ChainVerbalizer:
         return best
 
     async def _flow(self, model: ServerChat, requests: Sequence[Request], done: Done) -> list[str | ModelError]:
-        """All requests on their way at once: the transport lets as many through as the server can take, and none waits for another."""
+        """As many requests on their way as the server can take, and more that wait for a place: none waits for another to be answered."""
         best: list[str | ModelError] = [_NOT_ASKED] * len(requests)
         fewest = [_WORST + 1] * len(requests)
+        bundles = iter(self._bundles(requests))
 
         async def bundle(places: Sequence[int]) -> None:
             waiting = list(places)
@@ -107,7 +111,11 @@ class ChainVerbalizer:
                 if not waiting:
                     break
 
-        await asyncio.gather(*map(bundle, self._bundles(requests)))
+        async def go() -> None:
+            for places in bundles:
+                await bundle(places)
+
+        await asyncio.gather(*(go() for _ in range(min(len(requests), _BEGUN * self.decoding.concurrency))))
         return best
 
     def _bundles(self, requests: Sequence[Request]) -> list[list[int]]:

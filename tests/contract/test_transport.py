@@ -162,6 +162,15 @@ def test_never_more_at_once_than_allowed_and_as_many_as_allowed():
         assert server.most == 24
 
 
+def test_what_has_to_wait_long_is_not_begun():
+    begun = []
+    with FaultyModel(latency=0.01) as server, closing(verbalizer(server, concurrency=2)) as model:
+        report = model._model.transport.report
+        assert len(model.write(requests(100), lambda _i, _answer: begun.append(report.waiting))) == 100
+    assert 2 <= max(begun) <= 32
+    assert (report.answered, report.waiting) == (100, 0)
+
+
 def test_an_overloaded_server_is_asked_less_at_once_and_every_call_is_answered():
     server = FaultyModel(latency=0.02)
     server.script = lambda _prompt, _asked: "unavailable" if server.flying >= 6 else ""
