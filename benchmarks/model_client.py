@@ -219,7 +219,9 @@ def faults(count, latency, kinds):
                 options += [] if kind == "none" else ["--kind", kind, "--share", str(share)]
                 with served(*options) as url, closing(chain(url)) as model:
                     begun, when = time.perf_counter(), []
-                    answers = model.write(requests(count), lambda _i, _a, w=when: w.append(time.perf_counter()))
+                    answers = model.write(
+                        requests(count), lambda found, w=when: w.extend([time.perf_counter()] * len(found))
+                    )
                     wall = time.perf_counter() - begun
                     report = model._model.transport.report  # noqa: SLF001 -- its counts are what is measured
                 texts = [answer for answer in answers if isinstance(answer, str)]

@@ -12,7 +12,7 @@ from engine.verbalization.answers import parse
 from ontology.issue import Issue, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from engine.verbalization.port import Request
@@ -39,9 +39,9 @@ class Keyed(Protocol):
         ...
 
     def write(
-        self, requests: Sequence[Request], done: Callable[[int, str | ModelError], None] | None = None
+        self, requests: Sequence[Request], done: Callable[[Mapping[int, str | ModelError]], None] | None = None
     ) -> list[str | ModelError]:
-        """As in the port; tells each answer by `done(i, answer)` as soon as it is known."""
+        """As in the port; tells `done` the answers by their places as soon as they are known."""
         ...
 
     def close(self) -> None:
@@ -72,9 +72,9 @@ class CachedVerbalizer:
         if missing:
             names = list(missing)
 
-            def keep(i: int, answer: str | ModelError) -> None:
-                if isinstance(answer, str):
-                    self._keep({names[i]: answer})  # at once: a killed run asks for nothing again that was answered
+            def keep(answers: Mapping[int, str | ModelError]) -> None:
+                # at once: a killed run asks for nothing again that was answered
+                self._keep({names[i]: answer for i, answer in answers.items() if isinstance(answer, str)})
 
             known.update(zip(names, self._inner.write(list(missing.values()), keep), strict=True))
         return [known[key] for key in keys]

@@ -24,12 +24,12 @@ from engine.verbalization.transport.replies import fault, of_status
 from ontology.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from engine.verbalization.port import Request
     from ontology.pack import Pack
 
-    Done = Callable[[int, str | ModelError], None]
+    Done = Callable[[Mapping[int, str | ModelError]], None]
 
 __all__ = ["ChainVerbalizer", "chat_model", "disconnect", "is_chat_model", "openai_chat"]
 
@@ -75,9 +75,10 @@ class ChainVerbalizer:
     def write(self, requests: Sequence[Request], done: Done | None = None) -> list[str | ModelError]:
         """One sentence, or the reason for none, a request, in order; at most `decoding.concurrency` questions at once.
 
-        `done(i, answer)` is called for each as soon as it is known, from whatever thread knows it.
+        `done` is told the answers by their places as soon as they are known, those that come together at once, from whatever thread
+        knows them.
         """
-        tell = done or (lambda _i, _answer: None)
+        tell = done or (lambda _answers: None)
         try:
             model = self._model if isinstance(self._model, BaseChatModel) else self._model()
         except ModelError as error:
@@ -85,8 +86,7 @@ class ChainVerbalizer:
         if isinstance(model, ServerChat):
             return model.transport.run(self._flow(model, requests, tell))
         best = self._rounds(model, requests)
-        for i, answer in enumerate(best):
-            tell(i, answer)
+        tell(dict(enumerate(best)))
         return best
 
     async def _flow(self, model: ServerChat, requests: Sequence[Request], done: Done) -> list[str | ModelError]:
@@ -94,6 +94,27 @@ class ChainVerbalizer:
         best: list[str | ModelError] = [_NOT_ASKED] * len(requests)
         fewest = [_WORST + 1] * len(requests)
         bundles = iter(self._bundles(requests))
+        ready: dict[int, str | ModelError] = {}
+        held: list[Callable[[], None]] = []
+
+        async def tell(found: Mapping[int, str | ModelError], hold: Sequence[Callable[[], None]]) -> None:
+            """With what else comes in this round of the loop; then their places are given free."""
+            others = bool(ready or held)
+            ready.update(found)
+            held.extend(hold)
+            if others:
+                return
+            try:
+                await asyncio.sleep(0)
+            finally:  # an interrupt takes nothing from the others
+                told, leaves = ready.copy(), held.copy()
+                ready.clear()
+                held.clear()
+                try:
+                    done(told)
+                finally:
+                    for leave in leaves:
+                        leave()
 
         async def bundle(places: Sequence[int]) -> None:
             waiting = list(places)
@@ -103,11 +124,9 @@ class ChainVerbalizer:
                 last = attempt + 1 == self.decoding.candidates
                 for i, found in zip(waiting, answers, strict=True):
                     best[i], fewest[i] = self._better(requests[i], best[i], fewest[i], found)
-                    if last or not fewest[i] or _hopeless(best[i]):
-                        done(i, best[i])
-                waiting = [i for i in waiting if fewest[i] and not _hopeless(best[i])]
-                for leave in hold:
-                    leave()
+                again = [i for i in waiting if not last and fewest[i] and not _hopeless(best[i])]
+                await tell({i: best[i] for i in waiting if i not in again}, hold)
+                waiting = again
                 if not waiting:
                     break
 

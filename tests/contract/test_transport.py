@@ -166,7 +166,7 @@ def test_what_has_to_wait_long_is_not_begun():
     begun = []
     with FaultyModel(latency=0.01) as server, closing(verbalizer(server, concurrency=2)) as model:
         report = model._model.transport.report
-        assert len(model.write(requests(100), lambda _i, _answer: begun.append(report.waiting))) == 100
+        assert len(model.write(requests(100), lambda _: begun.append(report.waiting))) == 100
     assert 2 <= max(begun) <= 32
     assert (report.answered, report.waiting) == (100, 0)
 
@@ -421,6 +421,27 @@ def test_interrupts_leave_nothing_behind(tmp_path):
         calls.close()
         calls.close()
         assert calls.report.waiting == 0
+
+
+def test_an_interrupt_loses_no_answer_and_no_place():
+    with FaultyModel() as server, closing(verbalizer(server, concurrency=8)) as model:
+        calls = model._model.transport
+        told = list[int]()
+
+        async def interrupted(after):
+            flow = asyncio.ensure_future(model._flow(model._model, requests(100), told.extend))
+            while calls.report.answered < after:  # noqa: ASYNC110 -- the interrupt is to come in the round in which an answer does
+                await asyncio.sleep(0)
+            flow.cancel()
+            await asyncio.wait([flow])
+            await asyncio.sleep(0.01)
+            return flow.cancelled()
+
+        for after in range(1, 200, 20):
+            assert calls.run(interrupted(after))
+            assert calls._flying == 0
+            assert len(told) == calls.report.answered
+        assert model.write(requests(20)) == ["Patient reports apathy over the past month."] * 20
 
 
 def test_the_key_is_not_in_the_cache(tmp_path):

@@ -30,8 +30,7 @@ class Counting:
         answers = [
             ModelError("no", code="empty") if r.plan.label == "bad" else f"Sentence {self.key(r)}." for r in requests
         ]
-        for place, answer in enumerate(answers):
-            done(place, answer)
+        done(dict(enumerate(answers)))
         return answers
 
     def close(self):
@@ -167,7 +166,7 @@ def test_processes_share_one_file(path):
             def key(self, request): return str(request.seed)
             def write(self, requests, done):
                 answers = [f"Sentence {r.seed}." for r in requests]
-                for place, answer in enumerate(answers): done(place, answer)
+                done(dict(enumerate(answers)))
                 return answers
             def close(self): pass
 
