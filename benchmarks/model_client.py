@@ -24,7 +24,7 @@ import tempfile
 import time
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import httpx
@@ -118,10 +118,15 @@ def requests(count):
     ]
 
 
+@cache
+def pack():
+    return load_pack()
+
+
 def chain(url, **policy):
     decoding = replace(SERVER, concurrency=AT_ONCE, **policy)
     model = openai_chat("m", url, "", decoding, loopback=True)
-    return ChainVerbalizer(model, load_pack(), name="m", decoding=decoding, close=partial(disconnect, model))
+    return ChainVerbalizer(model, pack(), name="m", decoding=decoding, close=partial(disconnect, model))
 
 
 def whole(url, count):
