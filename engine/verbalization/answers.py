@@ -20,6 +20,7 @@ __all__ = ["faults", "parse", "parse_numbered"]
 
 _LONGEST_ANSWER = 20_000
 _LONGEST = 400
+_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs"})
 _PREFIX = re.compile(
     r"^(?:(?:clinical |progress |synthetic |clinic )?(?:sentence|answer|note|output|text|response)\s*(?:\d+)?\s*[:\-]\s*)+",
     re.IGNORECASE,
@@ -50,7 +51,7 @@ def parse(text: str) -> str | ModelError:  # noqa: PLR0911 -- one return for eac
     """
     if len(text) > _LONGEST_ANSWER:
         return ModelError(f"the answer has {len(text)} characters; a sentence was asked for", code="too-long")
-    if any(unicodedata.category(c) in {"Cc", "Cf", "Co", "Cs"} and c not in "\n\r\t" for c in text):
+    if not text.isprintable() and any(unicodedata.category(c) in _HIDDEN and c not in "\n\r\t" for c in text):
         return ModelError("the answer holds control or direction characters", code="control-characters")
     line = _line(re.sub(r"<think>.*?(?:</think>|$)", "", text, flags=re.DOTALL))
     if isinstance(line, ModelError):
