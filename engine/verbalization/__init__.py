@@ -50,7 +50,8 @@ def open_verbalizer(
     LangChain's `init_chat_model` takes it, or a chat model itself. With `cache` answers are kept in the cache folder.
     `decoding`: what a recipe sets of how the model is asked.
 
-    Nothing is asked or started before the first `write`. ConfigError names the nearest right spelling of an unknown one;
+    Nothing is asked or started before the first `write`. ConfigError names the nearest right spelling of an unknown one, or the
+    decoding that it does not know;
     MissingExtra says what to install. `settings.model_url` is where vLLM or Ollama listens (default: this machine).
     """
     if spec == "template":
@@ -96,7 +97,7 @@ def _given(model: BaseChatModel, pack: Pack, chosen: Mapping[str, float]) -> Cha
 def _named(spec: str, pack: Pack, settings: Settings, chosen: Mapping[str, float]) -> ChainVerbalizer:
     provider, _, model = spec.partition(":")
     if spec == "local":
-        return _local(pack, with_choices(LOCAL, chosen))
+        return _local(pack, with_choices(LOCAL, chosen, spec))
     if not model or not re.fullmatch(r"[a-z][a-z0-9_]*", provider):
         raise _unknown(spec)
     from engine.verbalization.chain import ChainVerbalizer, chat_model, disconnect, openai_chat
@@ -107,7 +108,7 @@ def _named(spec: str, pack: Pack, settings: Settings, chosen: Mapping[str, float
         url = settings.model_url or (_VLLM if provider == "vllm" else _OLLAMA)
         usual = SMALL if chosen.get("brief") else SERVER
         asked = replace(
-            with_choices(usual, chosen),
+            with_choices(usual, chosen, spec),
             concurrency=settings.model_concurrency or SERVER.concurrency,
             timeout=settings.model_timeout or SERVER.timeout,
         )
@@ -115,7 +116,7 @@ def _named(spec: str, pack: Pack, settings: Settings, chosen: Mapping[str, float
         own = openai_chat(model, url, settings.model_key, asked, loopback=not settings.model_url, budget=budget)
         form = BRIEF if asked.brief else FULL
         return ChainVerbalizer(own, pack, name=_name(spec), decoding=asked, form=form, close=partial(disconnect, own))
-    decoding = with_choices(Decoding(seeded=False), chosen)
+    decoding = with_choices(Decoding(seeded=False), chosen, spec)
     try:
         return ChainVerbalizer(chat_model(spec, decoding), pack, name=_name(spec), decoding=decoding)
     except ImportError as error:

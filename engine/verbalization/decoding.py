@@ -105,13 +105,13 @@ def decoding_issues(choices: Mapping[str, float], model: str) -> list[Issue]:
     return found
 
 
-def with_choices(decoding: Decoding, choices: Mapping[str, float]) -> Decoding:
-    """`decoding` with what a recipe sets of it.
+def with_choices(decoding: Decoding, choices: Mapping[str, float], model: str = "") -> Decoding:
+    """`decoding` with what a recipe sets of it; ConfigError for what cannot be, or not for this `model`.
 
     >>> with_choices(SERVER, {"seeded": 0, "samples": 4}).samples
     4
     """
-    if issues := decoding_issues(choices, ""):
+    if issues := decoding_issues(choices, model):
         raise ConfigError("the decoding cannot be used", issues)
     kinds = {f.name: type(getattr(SERVER, f.name)) for f in fields(SERVER)}
     values: dict[str, Any] = {name: kinds[name](value) for name, value in choices.items()}

@@ -14,12 +14,14 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.runnables import RunnableLambda
 
+from engine.cli import cli
 from engine.plan import Plan
 from engine.settings import Settings
 from engine.verbalization import open_verbalizer
@@ -34,7 +36,7 @@ from engine.verbalization.transport.budget import Ledger
 from engine.verbalization.transport.limits import Breaker
 from engine.verbalization.transport.replies import read_reply
 from faulty_model import KINDS, FaultyModel, strike
-from ontology.errors import ModelError
+from ontology.errors import ConfigError, ModelError
 from ontology.pack import Pack
 
 PACK = Pack("p", "P", "1", "C0002395", "", *[()] * 14)
@@ -335,6 +337,24 @@ def test_a_small_model_of_a_server_goes_on_from_the_first_words_of_its_answer(tm
     assert (brief["continue_final_message"], brief["add_generation_prompt"]) == (True, False)
     assert full["messages"][-1]["role"] == "user"
     assert not {"continue_final_message", "add_generation_prompt"} & full.keys()
+
+
+def test_the_short_form_is_not_put_to_ollama(tmp_path, monkeypatch):
+    """What makes vLLM go on from the model's own words is not in Ollama's API."""
+    says = "brief is for vllm:NAME, not for ollama:m"
+    with FaultyModel() as server:
+        settings = Settings.load(model_url=server.url, cache=tmp_path)
+        with pytest.raises(ConfigError) as caught:
+            open_verbalizer("ollama:m", PACK, settings, decoding={"brief": 1})
+        assert says in str(caught.value.issues)
+        monkeypatch.setenv("DUALALIGN_MODEL_URL", server.url)
+        order = "generate -n 2 --model ollama:m --catalog pack --decoding brief=true"
+        with pytest.raises(ConfigError) as caught:
+            CliRunner().invoke(cli, order.split(), catch_exceptions=False)
+        assert says in str(caught.value.issues)
+        with closing(open_verbalizer("ollama:m", PACK, settings)) as model:
+            assert model.write(requests(1)) == ["Patient reports apathy over the past month."]
+        assert sum(server.asked.values()) == 1
 
 
 def test_of_the_samples_of_one_request_the_best_is_taken():
