@@ -119,7 +119,10 @@ def test_a_node_that_dies_in_the_middle_loses_nothing(tmp_path):
         node("--address", address, "--num-cpus", "1")
         node("--address", address, "--num-cpus", "1")
         asked = [*command, "--out", tmp_path / "many", "--ray", address, "--workers", "3"]
-        with subprocess.Popen(asked, env=os.environ | secret, stderr=subprocess.PIPE) as run:
+        (tmp_path / ".ray").mkdir()  # the file that Ray looks for of itself
+        (tmp_path / ".ray/auth_token").write_text(secret["RAY_AUTH_TOKEN"])
+        held = _without_token(tmp_path) | {"RAY_AUTH_MODE": "token"}
+        with subprocess.Popen(asked, env=held, stderr=subprocess.PIPE) as run:
             written = tmp_path / "many/records.jsonl"
             _await(
                 lambda: (written.exists() and written.stat().st_size and len(_actors()) == 2) or run.poll() is not None
