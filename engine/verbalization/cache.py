@@ -12,10 +12,11 @@ from engine.verbalization.answers import parse
 from ontology.issue import Issue, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from engine.verbalization.port import Request
+    from engine.verbalization.telling import Done
     from ontology.errors import ModelError
 
 __all__ = ["CachedVerbalizer"]
@@ -38,9 +39,7 @@ class Keyed(Protocol):
         """Digest of model, decoding and messages."""
         ...
 
-    def write(
-        self, requests: Sequence[Request], done: Callable[[Mapping[int, str | ModelError]], None] | None = None
-    ) -> list[str | ModelError]:
+    def write(self, requests: Sequence[Request], done: Done | None = None) -> list[str | ModelError]:
         """As in the port; tells `done` the answers by their places as soon as they are known."""
         ...
 

@@ -19,17 +19,18 @@ from engine.verbalization.decoding import SERVER, Decoding
 from engine.verbalization.openings import opening
 from engine.verbalization.prompts import PromptForm, Prompts, prompt_id
 from engine.verbalization.server_chat import ServerChat
+from engine.verbalization.telling import Telling
 from engine.verbalization.transport import Budget, Policy, Transport
 from engine.verbalization.transport.replies import fault, of_status
 from ontology.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from engine.verbalization.port import Request
+    from engine.verbalization.telling import Done
     from ontology.pack import Pack
 
-    Done = Callable[[Mapping[int, str | ModelError]], None]
 
 __all__ = ["ChainVerbalizer", "chat_model", "disconnect", "is_chat_model", "openai_chat"]
 
@@ -94,27 +95,7 @@ class ChainVerbalizer:
         best: list[str | ModelError] = [_NOT_ASKED] * len(requests)
         fewest = [_WORST + 1] * len(requests)
         bundles = iter(self._bundles(requests))
-        ready: dict[int, str | ModelError] = {}
-        held: list[Callable[[], None]] = []
-
-        async def tell(found: Mapping[int, str | ModelError], hold: Sequence[Callable[[], None]]) -> None:
-            """With what else comes in this round of the loop; then their places are given free."""
-            others = bool(ready or held)
-            ready.update(found)
-            held.extend(hold)
-            if others:
-                return
-            try:
-                await asyncio.sleep(0)
-            finally:  # an interrupt takes nothing from the others
-                told, leaves = ready.copy(), held.copy()
-                ready.clear()
-                held.clear()
-                try:
-                    done(told)
-                finally:
-                    for leave in leaves:
-                        leave()
+        telling = Telling(done)
 
         async def bundle(places: Sequence[int]) -> None:
             waiting = list(places)
@@ -125,7 +106,7 @@ class ChainVerbalizer:
                 for i, found in zip(waiting, answers, strict=True):
                     best[i], fewest[i] = self._better(requests[i], best[i], fewest[i], found)
                 again = [i for i in waiting if not last and fewest[i] and not _hopeless(best[i])]
-                await tell({i: best[i] for i in waiting if i not in again}, hold)
+                await telling.tell({i: best[i] for i in waiting if i not in again}, hold)
                 waiting = again
                 if not waiting:
                     break
