@@ -33,7 +33,6 @@ from engine.runs.summary import summarize
 from ontology.errors import DualAlignError
 
 KINDS = (*TRANSIENT, "hang", *CONTENT)
-HANG_TIMEOUT = 1.0
 
 
 def lines(path):
@@ -92,6 +91,7 @@ def main():
     parser.add_argument("-n", type=int, default=600)
     parser.add_argument("--latency", type=float, default=0.05)
     parser.add_argument("--at-once", type=int, default=64)
+    parser.add_argument("--timeout", type=float, default=1.0, help="Seconds of a call, where calls hang.  [default: 1]")
     parser.add_argument("--kind", action="append", choices=KINDS, help="Only these faults.")
     parser.add_argument("--share", action="append", type=float, help="Only these shares.  [default: 0.1, 0.3, 0.5]")
     parser.add_argument("--lasts", action="append", choices=("passing", "lasting", "label"), help="Only these.")
@@ -112,7 +112,7 @@ def main():
             options = ["--latency", str(asked.latency)]
             options += [] if kind == "none" else ["--kind", kind, "--share", str(share)]
             options += {"passing": [], "lasting": ["--lasting"], "label": ["--within", f"Label: {asked.label}."]}[lasts]
-            timeout = HANG_TIMEOUT if kind == "hang" else None
+            timeout = asked.timeout if kind == "hang" else None
             more = {} if asked.rounds is None else {"rounds": asked.rounds}
             row, cost = run_once(graph, asked.n, options, asked.at_once, timeout, **more)
             clean = cost if kind == "none" else clean

@@ -23,7 +23,7 @@ class Settings:
 
     `model_tokens` and `model_money` are the most that the calls of one process may cost (None: no bound); `model_prices` are the
     prices of a million tokens of prompts and of answers, `model_concurrency` the most calls at once, and `model_timeout` the seconds
-    that a call may take before it is sent again.
+    that a call waits for its answer before it is given up (its tries before the last one are ended sooner where others are answered soon).
     `neo4j_user` and `neo4j_database` fill in what the address of a graph leaves out; `neo4j_uri` is the server of one that names none.
     """
 

@@ -33,7 +33,7 @@ from engine.verbalization.prompts import Prompts
 from engine.verbalization.server_chat import ServerChat
 from engine.verbalization.transport import Budget, Policy, Prices, Reply, Transport
 from engine.verbalization.transport.budget import Ledger
-from engine.verbalization.transport.limits import Breaker
+from engine.verbalization.transport.limits import Breaker, Wait
 from engine.verbalization.transport.replies import read_reply
 from faulty_model import KINDS, FaultyModel, strike
 from ontology.errors import ConfigError, ModelError
@@ -156,6 +156,50 @@ def test_what_the_server_asks_to_wait_is_waited():
         begun = time.monotonic()
         assert isinstance(send_all(calls, 1)[0], Reply)
         assert time.monotonic() - begun >= 0.05
+
+
+def test_a_call_that_hangs_is_sent_again_long_before_its_time_out_where_others_are_answered_soon():
+    with (
+        FaultyModel(lambda prompt, asked: "hang" if prompt == "q0" and asked < 3 else "") as server,
+        transport(server, timeout=60.0) as calls,
+    ):
+        send_all(calls, 64)
+        begun = time.monotonic()
+        assert isinstance(calls.run(_many(calls, 1))[0], Reply)
+        assert time.monotonic() - begun < 30  # some 2 seconds alone on a core; two time-outs are 120
+        assert server.asked["q0"] == 3
+
+
+def test_an_answer_that_takes_far_longer_than_others_did_is_waited_for():
+    with FaultyModel() as server, transport(server, timeout=6.0) as calls:
+        send_all(calls, 64)
+        server.latency = 1.5  # no try but the last waits that long
+        answers = calls.run(_many(calls, 3))
+        assert [isinstance(answer, Reply) for answer in answers] == [True] * 3
+
+
+@given(st.lists(st.floats(0, 100), max_size=200), st.floats(0.1, 100))
+def test_tries_wait_within_their_bounds_and_longer_than_any_answer_that_was_too_slow_for_them(answers, most):
+    wait = Wait(most)
+    for seconds in answers:
+        before = wait.early
+        wait.answered(seconds)
+        assert min(1.0, most / 4) <= wait.early <= most
+        if seconds > before:
+            assert wait.early >= min(most, 2 * seconds)
+
+
+def test_a_call_that_hangs_while_a_canary_is_answered_tells_of_no_server_that_is_down_or_overloaded():
+    with FaultyModel() as server, transport(server) as calls:
+        send_all(calls, 64)
+        before, late, calls._answered = calls.concurrency.now, ModelError("late", code="timeout"), 0.0
+        for _ in range(100):
+            calls._learn(late, begun=1.0)
+        assert (calls.breaker.open, calls.concurrency.now) == (False, before)
+        for _ in range(100):
+            calls._learn(late, begun=time.monotonic())  # nothing was answered since
+        assert calls.breaker.open
+        assert calls.concurrency.now < before
 
 
 def test_never_more_at_once_than_allowed_and_as_many_as_allowed():

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import math
 import random
 import re
 import threading
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from engine.verbalization.transport.budget import Budget, Ledger
-from engine.verbalization.transport.limits import Breaker, Concurrency, RetryBudget, pause, retry_after
+from engine.verbalization.transport.limits import Breaker, Concurrency, RetryBudget, Wait, pause, retry_after
 from engine.verbalization.transport.replies import LARGEST, Reply, fault, of_status, read_reply
 from ontology.errors import ModelError
 
@@ -39,7 +40,7 @@ _REFUSES = frozenset({"refused-key", "unknown-model"})
 """Ends of every call to a server."""
 _LOOPBACK = re.compile(r"127\.[0-9]+\.[0-9]+\.[0-9]+\Z|::1\Z")
 _CONNECT = 10.0
-_TIMEOUTS = 3  # tries of a call that times out: each holds a place for a minute, and another plan may do
+_TIMEOUTS = 3  # tries of a call that times out: the last holds a place for a minute, and another plan may do
 _RENEW = 500  # answers after which another request becomes the canary
 _FIRST_PATIENCE = 5.0  # a server that never answered is more likely not there than gone for a moment
 
@@ -55,8 +56,8 @@ def _stay() -> None:
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How a server is called; none of it changes an answer. `concurrency`: most calls at once. `tries`: most sends of a call.
-    `timeout`: seconds of one try. `patience`: seconds that calls wait for a server that is down. `retry_share`: retries sent
-    at once, as a share of first tries. `seed`: of the jitter.
+    `timeout`: seconds that the last try of a call waits for its answer, and the most that the others do. `patience`: seconds that calls
+    wait for a server that is down. `retry_share`: retries sent at once, as a share of first tries. `seed`: of the jitter.
     """
 
     concurrency: int = 64
@@ -96,11 +97,12 @@ class Transport:
     """Sends chat completions. A call ends in a `Reply` or in a `ModelError` that names why; it never raises for what a server does.
 
     Overload (429, 503, time-outs) lowers the concurrency; a retry waits as long as the server asks, else with full jitter;
-    retries beyond a tenth of the first tries wait behind these. After twenty failures in a row only a canary, one real
-    completion that succeeded before, is asked for until it succeeds again: the others wait, at most `policy.patience` seconds.
-    A budget that is spent ends every
-    further call with the code `budget`. Of a call that is given up the error says whether the server lives (`alive`): the
-    canary is asked for once more then. The key is in no error and in no report.
+    retries beyond a tenth of the first tries wait behind these. A try that takes far longer than the last answers did is ended and
+    sent again; the last try of a call waits `policy.timeout` seconds, whatever others are answered meanwhile. After twenty
+    failures in a row only a canary, one real completion that succeeded before, is asked for until it succeeds again: the others
+    wait, at most `policy.patience` seconds. A budget that is spent ends every further call with the code `budget`. Of a call that
+    is given up the error says whether the server lives (`alive`): the canary is asked for once more then. The key is in no error
+    and in no report.
     """
 
     def __init__(
@@ -113,6 +115,11 @@ class Transport:
         self.ledger = Ledger(self.policy.budget)
         self.concurrency = Concurrency(self.policy.concurrency)
         self._retries, self.breaker = RetryBudget(self.policy.retry_share), Breaker()
+        self._wait = Wait(self.policy.timeout)
+        self._early: dict[
+            asyncio.Timeout, float
+        ] = {}  # clocks of tries that are not their call's last, and when each began
+        self._heard = self._answered = -math.inf  # when anything, and when a call, was answered last
         self._rng = random.Random(self.policy.seed)  # noqa: S311 -- jitter
         self._queue: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
@@ -275,8 +282,13 @@ class Transport:
 
     def _is_last(self, answer: ModelError, tries: int) -> bool:
         """Whether a failed call is not sent again."""
-        most = min(self.policy.tries, _TIMEOUTS) if answer.code == "timeout" else self.policy.tries
+        most = self._timeouts if answer.code == "timeout" else self.policy.tries
         return not answer.retryable or (tries >= most and not self.breaker.open)
+
+    @property
+    def _timeouts(self) -> int:
+        """Tries of a call that times out."""
+        return min(self.policy.tries, _TIMEOUTS)
 
     async def _lives(self, code: str) -> bool | None:
         """Whether the server answers, though it has failed a call for good; None where that is not known."""
@@ -307,13 +319,21 @@ class Transport:
         asked: float | None = None
         unsent = False
         answer: Reply | ModelError = fault("unreachable", "was not asked to the end", self.model)
+        early = 0 < tries < self._timeouts
+        clock = asyncio.timeout(self._wait.early if early else self.policy.timeout)
+        begun = asyncio.get_running_loop().time()
         try:
-            answer, asked = await self._post(data)
-        except (TimeoutError, asyncio.TimeoutError):  # noqa: UP041 -- one class since 3.11; aiohttp raises children of either
-            answer = fault("timeout", f"gave no answer within {self.policy.timeout:g} seconds", self.model)
+            async with clock:
+                if early:
+                    self._early[clock] = begun
+                answer, asked = await self._post(data)
+        except TimeoutError:  # aiohttp's are its children
+            seconds = round(self._wait.early, 1) if early else self.policy.timeout
+            answer = fault("timeout", f"gave no answer within {seconds:g} seconds", self.model)
         except Exception as error:  # noqa: BLE001 -- aiohttp's and the system's; their texts hold addresses
             answer, unsent = self._translate(error)
         finally:
+            self._early.pop(clock, None)
             known = isinstance(answer, Reply)
             self.ledger.settle(
                 held,
@@ -324,9 +344,26 @@ class Transport:
             )
             self.report.prompt_tokens, self.report.answer_tokens = self.ledger.prompt, self.ledger.answer
             self.report.money = self.ledger.money
+        if isinstance(answer, Reply):
+            self._time(begun, canary=not tries)
         if tries:
-            self._learn(answer, first=tries == 1)
+            self._learn(answer, first=tries == 1, begun=begun)
         return answer, asked
+
+    def _time(self, begun: float, *, canary: bool) -> None:
+        """Counts what an answer took; a canary's, of one token, only where it took longer than tries wait. What is under way waits as long
+        as what is sent from now on.
+        """
+        before, self._heard = self._wait.early, asyncio.get_running_loop().time()
+        took = self._heard - begun
+        if not canary:
+            self._answered = self._heard
+        if not canary or took > before:
+            self._wait.answered(took)
+        if self._wait.early != before:
+            for clock, since in self._early.items():
+                if not clock.expired():
+                    clock.reschedule(since + self._wait.early)
 
     async def _post(self, data: bytes) -> tuple[Reply | ModelError, float | None]:
         async with self._connected().post(self._url, data=data, allow_redirects=False, proxy=self._proxy) as response:
@@ -351,7 +388,7 @@ class Transport:
                 headers["Authorization"] = f"Bearer {self._key}"
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),
-                timeout=aiohttp.ClientTimeout(total=self.policy.timeout, sock_connect=_CONNECT),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT),
                 headers=headers,
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
@@ -374,14 +411,18 @@ class Transport:
             return fault("malformed", f"answered with what is no HTTP ({type(error).__name__})", self.model), False
         return fault("model-failed", f"failed with {type(error).__name__}", self.model), False
 
-    def _learn(self, answer: Reply | ModelError, *, first: bool = True) -> None:
-        """What a call's end says of the server. A call that fails again and again says no more of its load than it did at `first`."""
+    def _learn(self, answer: Reply | ModelError, *, first: bool = True, begun: float = math.inf) -> None:
+        """What the end of a try says of the server. A call that fails again and again says no more of its load than it did at `first`. A
+        time-out says nothing of a server that meanwhile answered others soon, and of its load only where it answered calls.
+        """
         code = "" if isinstance(answer, Reply) else answer.code
-        if first and (code in _OVERLOAD or "HTTP 503" in str(answer) or "HTTP 529" in str(answer)):
+        lives = code == "timeout" and self._wait.early < self.policy.timeout and self._heard > begun
+        overload = code in _OVERLOAD or "HTTP 503" in str(answer) or "HTTP 529" in str(answer)
+        if first and overload and (not lives or self._answered > begun):
             self.concurrency.overloaded()
         elif first and not code:
             self.concurrency.succeeded()
-        if code in _DOWN:
+        if code in _DOWN and not lives:
             self.breaker.failed(time.monotonic())
         elif code in _ALIVE:
             self.breaker.answered()
