@@ -413,16 +413,16 @@ class Transport:
 
     def _learn(self, answer: Reply | ModelError, *, first: bool = True, begun: float = math.inf) -> None:
         """What the end of a try says of the server. A call that fails again and again says no more of its load than it did at `first`. A
-        time-out says nothing of a server that meanwhile answered others soon, and of its load only where it answered calls.
+        time-out says nothing of the load of a server that meanwhile answered a canary and no call, nor that one is down that answers soon.
         """
         code = "" if isinstance(answer, Reply) else answer.code
-        lives = code == "timeout" and self._wait.early < self.policy.timeout and self._heard > begun
+        lives = code == "timeout" and self._heard > begun
         overload = code in _OVERLOAD or "HTTP 503" in str(answer) or "HTTP 529" in str(answer)
         if first and overload and (not lives or self._answered > begun):
             self.concurrency.overloaded()
         elif first and not code:
             self.concurrency.succeeded()
-        if code in _DOWN and not lives:
+        if code in _DOWN and not (lives and self._wait.early < self.policy.timeout):
             self.breaker.failed(time.monotonic())
         elif code in _ALIVE:
             self.breaker.answered()
