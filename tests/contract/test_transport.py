@@ -166,14 +166,14 @@ def test_a_call_that_hangs_is_sent_again_long_before_its_time_out_where_others_a
         send_all(calls, 64)
         begun = time.monotonic()
         assert isinstance(calls.run(_many(calls, 1))[0], Reply)
-        assert time.monotonic() - begun < 30  # some 2 seconds alone on a core; two time-outs are 120
+        assert time.monotonic() - begun < 30  # some 4 seconds alone on a core; two time-outs are 120
         assert server.asked["q0"] == 3
 
 
 def test_an_answer_that_takes_far_longer_than_others_did_is_waited_for():
     with FaultyModel() as server, transport(server, timeout=6.0) as calls:
         send_all(calls, 64)
-        server.latency = 1.5  # no try but the last waits that long
+        server.latency = 1.8  # no try but the last waits that long
         answers = calls.run(_many(calls, 3))
         assert [isinstance(answer, Reply) for answer in answers] == [True] * 3
 
@@ -184,7 +184,7 @@ def test_tries_wait_within_their_bounds_and_longer_than_any_answer_that_was_too_
     for seconds in answers:
         before = wait.early
         wait.answered(seconds)
-        assert min(1.0, most / 4) <= wait.early <= most
+        assert min(2.0, most / 4) <= wait.early <= most
         if seconds > before:
             assert wait.early >= min(most, 2 * seconds)
 

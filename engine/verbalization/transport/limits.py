@@ -20,7 +20,7 @@ _LONGEST_WAIT = 300.0  # seconds that a server may ask for
 _ANSWERS = 128  # the last ones tell how soon a server answers
 _KNOWN = 16  # fewer tell nothing
 _TIMES = 4
-_SHORTEST = 1.0  # second: this process, or the server, may stand still for a part of it
+_SHORTEST = 2.0  # seconds: this process, or the server, may stand still for a part of them
 
 
 class Concurrency:
@@ -66,7 +66,7 @@ class Concurrency:
 
 class Wait:
     """How long a try that is not the last of its call waits for an answer: four times what nineteen of twenty of the last 128 answers
-    took, at least a second (or a quarter of `most`, where that is less), at most `most`. The last try waits `most`
+    took, at least two seconds (or a quarter of `most`, where that is less), at most `most`. The last try waits `most`
     in any case, so that a slow answer is never lost: taken for none, it only costs the server two tries. An
     answer that took longer tells at once of a server that slows down: from then on tries wait twice as long as it took.
 
