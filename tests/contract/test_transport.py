@@ -115,7 +115,7 @@ def test_the_script_knows_a_reason_for_every_kind():
 @pytest.mark.parametrize("share", [0.1, 0.5])
 @pytest.mark.parametrize("kind", KINDS)
 def test_requested_is_answered_and_failed_and_nothing_stops_early(kind, share):
-    patience = 0.5 if kind == "hang" else 30.0
+    patience = 2.0 if kind == "hang" else 30.0  # a try that is ended sooner might be known to one side alone
     with FaultyModel(strike((kind,), share)) as server, transport(server, timeout=patience, tries=3) as calls:
         answers = send_all(calls, 60)
         report = calls.report
@@ -141,7 +141,7 @@ def test_lasting_faults_are_lost_by_name_and_the_others_are_made(kind):
 
     with (
         FaultyModel(bad, answer=echo) as server,
-        closing(verbalizer(server, timeout=0.3, retries=1)) as model,
+        closing(verbalizer(server, timeout=1.0 if kind == "hang" else 5.0, retries=1)) as model,
     ):
         answers = model.write(requests(20))
     assert [a if isinstance(a, str) else a.code for a in answers] == [
@@ -203,8 +203,8 @@ def test_a_call_that_hangs_while_a_canary_is_answered_tells_of_no_server_that_is
 
 
 def test_never_more_at_once_than_allowed_and_as_many_as_allowed():
-    with FaultyModel(latency=0.02) as server, transport(server, concurrency=24) as calls:
-        send_all(calls, 200)
+    with FaultyModel(latency=0.2) as server, transport(server, concurrency=24) as calls:
+        send_all(calls, 100)
         assert server.most == 24
 
 
@@ -218,10 +218,10 @@ def test_what_has_to_wait_long_is_not_begun():
 
 
 def test_an_overloaded_server_is_asked_less_at_once_and_every_call_is_answered():
-    server = FaultyModel(latency=0.02)
+    server = FaultyModel(latency=0.1)
     server.script = lambda _prompt, _asked: "unavailable" if server.flying >= 6 else ""
     with server, transport(server, concurrency=64, tries=50) as calls:
-        assert all(isinstance(answer, Reply) for answer in send_all(calls, 300))
+        assert all(isinstance(answer, Reply) for answer in send_all(calls, 150))
         assert calls.concurrency.now < 16
 
 
@@ -297,7 +297,7 @@ def test_a_refusal_is_no_proof_of_life():
 
 @pytest.mark.parametrize("budget", [Budget(tokens=1000), Budget(money=1.0, prices=Prices(1000.0, 1000.0))])
 def test_a_budget_is_never_passed_and_ends_every_further_call(budget):
-    with FaultyModel() as server, transport(server, budget=budget) as calls:
+    with FaultyModel() as server, transport(server, budget=budget, tries=1) as calls:
         answers = send_all(calls, 100)
         codes = {answer.code for answer in answers if isinstance(answer, ModelError)}
         assert codes == {"budget"}
@@ -454,12 +454,13 @@ def test_a_killed_run_asks_again_only_what_was_in_flight(tmp_path):
         from engine.plan import Plan
         from engine.verbalization.cache import CachedVerbalizer
         from engine.verbalization.chain import ChainVerbalizer, openai_chat
-        from engine.verbalization.decoding import SERVER
+        from engine.verbalization.decoding import Decoding
         from engine.verbalization.port import Request
         from ontology.pack import Pack
 
-        model = openai_chat("m", sys.argv[1], "", SERVER, loopback=True)
-        chain = ChainVerbalizer(model, Pack("p", "P", "1", "C0002395", "", *[()] * 14), name="m", decoding=SERVER)
+        once = Decoding(concurrency=64, retries=0)
+        model = openai_chat("m", sys.argv[1], "", once, loopback=True)
+        chain = ChainVerbalizer(model, Pack("p", "P", "1", "C0002395", "", *[()] * 14), name="m", decoding=once)
         asked = [Request(Plan("mood", "M.", phrase=f"apathy{i}", entity="sign"), seed=i) for i in range(400)]
         assert all(isinstance(text, str) for text in CachedVerbalizer(chain, Path(sys.argv[2])).write(asked))
         """

@@ -152,7 +152,7 @@ def test_the_server_ends_with_its_parent():
     )
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     pid = int(child.stdout)
-    for _ in range(100):
+    for _ in range(600):
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
@@ -160,7 +160,7 @@ def test_the_server_ends_with_its_parent():
         if "Z" in _state(pid):
             return
         time.sleep(0.05)
-    pytest.fail("the server outlived its parent by five seconds")
+    pytest.fail("the server outlived its parent by half a minute")
 
 
 def _state(pid):

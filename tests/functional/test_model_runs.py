@@ -78,7 +78,7 @@ def test_passing_faults_of_the_server_change_no_byte(graph, tmp_path):
 @pytest.mark.parametrize("lasting", [False, True], ids=["passing", "lasting"])
 def test_a_mix_of_all_faults_leaves_every_request_accounted_for_and_no_wrong_row(graph, tmp_path, lasting):
     with FaultyModel(strike(KINDS, 0.3, lasting=lasting), answer=obedient) as server:
-        run = made(graph, server.url, tmp_path, 64, n=120, timeout=0.5)
+        run = made(graph, server.url, tmp_path, 64, n=120, timeout=2.0)
         given_up = accounted(run, server, 120)
         assert len(set(server.struck)) > 12
     assert len(given_up) == run.report.lost <= 12
@@ -88,7 +88,7 @@ def test_a_mix_of_all_faults_leaves_every_request_accounted_for_and_no_wrong_row
 def test_a_label_that_the_server_never_writes_ends_no_run(graph, tmp_path, kind, each):
     label = "coping-strategy"
     with FaultyModel(strike((kind,), 1.0, within=f"Label: {label}."), answer=obedient) as server:
-        run = made(graph, server.url, tmp_path, 64, n=9 * each, timeout=1.0 if kind == "hang" else None)
+        run = made(graph, server.url, tmp_path, 64, n=9 * each, timeout=2.0 if kind == "hang" else None)
         given_up = accounted(run, server, 9 * each)
     assert run.report.accepted == 8 * each
     assert {row["label"] for row in given_up} == {label}

