@@ -33,8 +33,9 @@ from engine.verbalization.prompts import Prompts
 from engine.verbalization.server_chat import ServerChat
 from engine.verbalization.transport import Budget, Policy, Prices, Reply, Transport
 from engine.verbalization.transport.budget import Ledger
-from engine.verbalization.transport.limits import Breaker, Wait
+from engine.verbalization.transport.limits import Breaker
 from engine.verbalization.transport.replies import read_reply
+from engine.verbalization.transport.waits import Wait
 from faulty_model import KINDS, FaultyModel, strike
 from ontology.errors import ConfigError, ModelError
 from ontology.pack import Pack
@@ -192,7 +193,7 @@ def test_tries_wait_within_their_bounds_and_longer_than_any_answer_that_was_too_
 def test_a_call_that_hangs_while_a_canary_is_answered_tells_of_no_server_that_is_down_or_overloaded():
     with FaultyModel() as server, transport(server) as calls:
         send_all(calls, 64)
-        before, late, calls._answered = calls.concurrency.now, ModelError("late", code="timeout"), 0.0
+        before, late, calls._clocks.answered = calls.concurrency.now, ModelError("late", code="timeout"), 0.0
         for _ in range(100):
             calls._learn(late, begun=1.0)
         assert (calls.breaker.open, calls.concurrency.now) == (False, before)
@@ -504,7 +505,7 @@ def test_an_interrupt_loses_no_answer_and_no_place():
 
         for after in range(1, 200, 20):
             assert calls.run(interrupted(after))
-            assert calls._flying == 0
+            assert calls._places._flying == 0
             assert len(told) == calls.report.answered
         assert model.write(requests(20)) == ["Patient reports apathy over the past month."] * 20
 

@@ -1,32 +1,28 @@
-"""`Transport`: calls of one OpenAI-compatible server, many at once, in an event loop of its own. The only module that knows aiohttp."""
+"""`Transport`: calls of one OpenAI-compatible server, many at once, in an event loop of its own."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
 import json
 import math
 import random
-import re
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from engine.verbalization.transport.budget import Budget, Ledger
-from engine.verbalization.transport.limits import Breaker, Concurrency, RetryBudget, Wait, pause, retry_after
-from engine.verbalization.transport.replies import LARGEST, Reply, fault, of_status, read_reply
+from engine.verbalization.transport.limits import Breaker, Concurrency, RetryBudget, pause
+from engine.verbalization.transport.places import Places
+from engine.verbalization.transport.replies import Reply, fault
+from engine.verbalization.transport.waits import Clocks
+from engine.verbalization.transport.wire import Wire
 from ontology.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from concurrent.futures import Future
-
-    import aiohttp
 
 __all__ = ["Policy", "Transport", "TransportReport"]
 
@@ -38,8 +34,6 @@ _ALIVE = frozenset({"", "too-long", "empty"})
 """Ends of a call that only a server that completes something can bring about: a refusal may come from a proxy before it."""
 _REFUSES = frozenset({"refused-key", "unknown-model"})
 """Ends of every call to a server."""
-_LOOPBACK = re.compile(r"127\.[0-9]+\.[0-9]+\.[0-9]+\Z|::1\Z")
-_CONNECT = 10.0
 _TIMEOUTS = 3  # tries of a call that times out: the last holds a place for a minute, and another plan may do
 _RENEW = 500  # answers after which another request becomes the canary
 _FIRST_PATIENCE = 5.0  # a server that never answered is more likely not there than gone for a moment
@@ -110,24 +104,16 @@ class Transport:
     ) -> None:
         self.model, self.policy = model, policy or Policy()
         self.report = TransportReport()
-        self._url, self._key = f"{url.rstrip('/')}/chat/completions", key
-        self._proxy = None if loopback else _proxy(url)
+        self._wire = Wire(model, url, key, loopback=loopback)
         self.ledger = Ledger(self.policy.budget)
         self.concurrency = Concurrency(self.policy.concurrency)
+        self._places = Places(self.concurrency)
         self._retries, self.breaker = RetryBudget(self.policy.retry_share), Breaker()
-        self._wait = Wait(self.policy.timeout)
-        self._early: dict[
-            asyncio.Timeout, float
-        ] = {}  # clocks of tries that are not their call's last, and when each began
-        self._heard = self._answered = -math.inf  # when anything, and when a call, was answered last
+        self._clocks = Clocks(self.policy.timeout)
         self._rng = random.Random(self.policy.seed)  # noqa: S311 -- jitter
-        self._queue: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._order = itertools.count()
-        self._flying = 0
         self._spent = False
         self._good = b""
         self._closed = False
-        self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._guard = threading.Lock()
@@ -135,7 +121,7 @@ class Transport:
     @property
     def address(self) -> str:
         """Where calls go."""
-        return self._url
+        return self._wire.url
 
     # ---- from other threads
 
@@ -187,9 +173,7 @@ class Transport:
         for task in asyncio.all_tasks():
             if task is not own:
                 task.cancel()
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        await self._wire.close()
 
     # ---- in the loop
 
@@ -217,8 +201,8 @@ class Transport:
         urgent, tries = False, 0
         begun = time.monotonic()
         while True:
-            leave = self._leave
-            await self._enter(urgent=urgent, late=tries > 0 and not urgent)
+            leave = self._places.leave
+            await self._places.enter(urgent=urgent, late=tries > 0 and not urgent)
             try:
                 stop = await self._may_go(begun, len(data), most)
                 if isinstance(stop, ModelError):
@@ -320,20 +304,16 @@ class Transport:
         unsent = False
         answer: Reply | ModelError = fault("unreachable", "was not asked to the end", self.model)
         early = 0 < tries < self._timeouts
-        clock = asyncio.timeout(self._wait.early if early else self.policy.timeout)
         begun = asyncio.get_running_loop().time()
         try:
-            async with clock:
-                if early:
-                    self._early[clock] = begun
-                answer, asked = await self._post(data)
+            async with self._clocks.timed(early=early):
+                answer, asked = await self._wire.post(data)
         except TimeoutError:  # aiohttp's are its children
-            seconds = round(self._wait.early, 1) if early else self.policy.timeout
+            seconds = round(self._clocks.wait.early, 1) if early else self.policy.timeout
             answer = fault("timeout", f"gave no answer within {seconds:g} seconds", self.model)
         except Exception as error:  # noqa: BLE001 -- aiohttp's and the system's; their texts hold addresses
-            answer, unsent = self._translate(error)
+            answer, unsent = self._wire.translated(error)
         finally:
-            self._early.pop(clock, None)
             known = isinstance(answer, Reply)
             self.ledger.settle(
                 held,
@@ -345,128 +325,24 @@ class Transport:
             self.report.prompt_tokens, self.report.answer_tokens = self.ledger.prompt, self.ledger.answer
             self.report.money = self.ledger.money
         if isinstance(answer, Reply):
-            self._time(begun, canary=not tries)
+            self._clocks.took(begun, canary=not tries)
         if tries:
             self._learn(answer, first=tries == 1, begun=begun)
         return answer, asked
-
-    def _time(self, begun: float, *, canary: bool) -> None:
-        """Counts what an answer took; a canary's, of one token, only where it took longer than tries wait. What is under way waits as long
-        as what is sent from now on.
-        """
-        before, self._heard = self._wait.early, asyncio.get_running_loop().time()
-        took = self._heard - begun
-        if not canary:
-            self._answered = self._heard
-        if not canary or took > before:
-            self._wait.answered(took)
-        if self._wait.early != before:
-            for clock, since in self._early.items():
-                if not clock.expired():
-                    clock.reschedule(since + self._wait.early)
-
-    async def _post(self, data: bytes) -> tuple[Reply | ModelError, float | None]:
-        async with self._connected().post(self._url, data=data, allow_redirects=False, proxy=self._proxy) as response:
-            asked = retry_after(response.headers.get("Retry-After"), time.time())
-            if response.status != 200:  # noqa: PLR2004 -- HTTP's OK
-                return of_status(response.status, self.model), asked
-            if (response.content_length or 0) > LARGEST:
-                return read_reply(b" " * (LARGEST + 1), self.model), None
-            body = bytearray()
-            async for chunk in response.content.iter_any():
-                body += chunk
-                if len(body) > LARGEST:
-                    break
-            return read_reply(bytes(body), self.model), None
-
-    def _connected(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            import aiohttp
-
-            headers = {"Content-Type": "application/json"}
-            if self._key:
-                headers["Authorization"] = f"Bearer {self._key}"
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT),
-                headers=headers,
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        return self._session
-
-    def _translate(self, error: Exception) -> tuple[ModelError, bool]:
-        """A failure of the connection as ours, and whether nothing was sent."""
-        import aiohttp
-
-        if isinstance(error, aiohttp.ClientConnectorError):
-            why = "cannot be reached; is the server running, and is DUALALIGN_MODEL_URL right?"
-            return fault("unreachable", why, self.model), True
-        if isinstance(error, aiohttp.InvalidURL):
-            return fault("bad-request", "has an address that is no URL; set DUALALIGN_MODEL_URL", self.model), True
-        if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | OSError):
-            return fault("unreachable", "closed the connection before its answer", self.model), False
-        if isinstance(error, aiohttp.ClientPayloadError):
-            return fault("malformed", "ended its answer too early", self.model), False
-        if isinstance(error, aiohttp.ClientError):
-            return fault("malformed", f"answered with what is no HTTP ({type(error).__name__})", self.model), False
-        return fault("model-failed", f"failed with {type(error).__name__}", self.model), False
 
     def _learn(self, answer: Reply | ModelError, *, first: bool = True, begun: float = math.inf) -> None:
         """What the end of a try says of the server. A call that fails again and again says no more of its load than it did at `first`. A
         time-out says nothing of the load of a server that meanwhile answered a canary and no call, nor that one is down that answers soon.
         """
         code = "" if isinstance(answer, Reply) else answer.code
-        lives = code == "timeout" and self._heard > begun
+        lives = code == "timeout" and self._clocks.heard > begun
         overload = code in _OVERLOAD or "HTTP 503" in str(answer) or "HTTP 529" in str(answer)
-        if first and overload and (not lives or self._answered > begun):
+        if first and overload and (not lives or self._clocks.answered > begun):
             self.concurrency.overloaded()
         elif first and not code:
             self.concurrency.succeeded()
-        if code in _DOWN and not (lives and self._wait.early < self.policy.timeout):
+        if code in _DOWN and not (lives and self._clocks.wait.early < self.policy.timeout):
             self.breaker.failed(time.monotonic())
         elif code in _ALIVE:
             self.breaker.answered()
-        self._wake()
-
-    # ---- places, in order: urgent retries, first tries, other retries
-
-    async def _enter(self, *, urgent: bool, late: bool) -> None:
-        if self._flying < int(self.concurrency.now) and not self._queue:
-            self._flying += 1
-            return
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heappush(self._queue, (0 if urgent else 2 if late else 1, next(self._order), place))
-        try:
-            await place
-        except asyncio.CancelledError:
-            if place.done() and not place.cancelled():
-                self._leave()
-            raise
-
-    def _leave(self) -> None:
-        self._flying -= 1
-        self._wake()
-
-    def _wake(self) -> None:
-        while self._queue and self._flying < int(self.concurrency.now):
-            place = heappop(self._queue)[2]
-            if not place.done():
-                self._flying += 1
-                with contextlib.suppress(asyncio.InvalidStateError):
-                    place.set_result(None)
-
-
-def _proxy(url: str) -> str | None:
-    """The proxy that the environment names for an address; none for this machine itself. aiohttp would look again at each call, in a
-    thread, and would send what goes to this machine through it.
-    """
-    from urllib.request import getproxies, proxy_bypass
-
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        return None  # a call says what is wrong with it
-    if host == "localhost" or _LOOPBACK.match(host) or proxy_bypass(host):
-        return None
-    return getproxies().get(parts.scheme)
+        self._places.wake()

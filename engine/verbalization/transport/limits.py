@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import random
 
-__all__ = ["Breaker", "Concurrency", "RetryBudget", "Wait", "pause", "retry_after"]
+__all__ = ["Breaker", "Concurrency", "RetryBudget", "pause", "retry_after"]
 
 _OVERLOADED = 0.2  # share of a window's calls: stray 429s of a shared server stay below
 _LEAST_WINDOW = 16
@@ -17,10 +16,6 @@ _FIRST_STEP = 0.5  # seconds from one canary to the next
 _LOOK = 0.05
 _LEAST = 1 / 8  # of the most calls at once: what a server that refuses everything is still asked
 _LONGEST_WAIT = 300.0  # seconds that a server may ask for
-_ANSWERS = 128  # the last ones tell how soon a server answers
-_KNOWN = 16  # fewer tell nothing
-_TIMES = 4
-_SHORTEST = 2.0  # seconds: this process, or the server, may stand still for a part of them
 
 
 class Concurrency:
@@ -62,40 +57,6 @@ class Concurrency:
         if share > _OVERLOADED:
             self.now, self._ramp = max(self._least, self.now * (1 - share / 2)), False
         self._calls = self._overloads = 0
-
-
-class Wait:
-    """How long a try that is not the last of its call waits for an answer: four times what nineteen of twenty of the last 128 answers
-    took, at least two seconds (or a quarter of `most`, where that is less), at most `most`. The last try waits `most`
-    in any case, so that a slow answer is never lost: taken for none, it only costs the server two tries. An
-    answer that took longer tells at once of a server that slows down: from then on tries wait twice as long as it took.
-
-    >>> wait = Wait(most=60.0)
-    >>> wait.early
-    60.0
-    >>> for _ in range(32): wait.answered(2.0)
-    >>> wait.early
-    8.0
-    >>> wait.answered(10.0); wait.early
-    20.0
-    """
-
-    def __init__(self, most: float) -> None:
-        self.most = self.early = most
-        self._shortest = min(_SHORTEST, most / 4)
-        self._took: deque[float] = deque(maxlen=_ANSWERS)
-        self._new = 0
-
-    def answered(self, seconds: float) -> None:
-        """An answer took that long."""
-        self._took.append(seconds)
-        self._new += 1
-        late = seconds > self.early
-        if self._new < _KNOWN and not late:
-            return
-        self._new = 0
-        usual = sorted(self._took)[len(self._took) * 19 // 20]
-        self.early = min(self.most, max(self._shortest, _TIMES * usual, 2 * seconds if late else 0.0))
 
 
 class RetryBudget:
