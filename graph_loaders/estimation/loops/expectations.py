@@ -90,21 +90,8 @@ def expect(
         )
         if crowded:
             draws = 4 * _DRAWS
-            scores, weight = np.empty((draws, events, width)), np.empty(draws)
-            log[row] = drawn(
-                theta,
-                history,
-                needs,
-                row_start[row],
-                row_end[row],
-                fixed,
-                new,
-                free,
-                begun,
-                draws,
-                seed + row,
-                scores,
-                weight,
+            log[row], weight, scores = drawn(
+                theta, history, needs, row_start[row], row_end[row], fixed, new, free, begun, draws, seed + row
             )
             for j in range(events):
                 for c in range(draws):
@@ -145,21 +132,8 @@ def expect(
                         information[j, s, spot[q]] += value[p] * value[q] * w0
         if several and missing > 0 and row % missing == 0:
             draws = _DRAWS
-            scores, weight = np.empty((draws, events, width)), np.empty(draws)
-            drawn(
-                theta,
-                history,
-                needs,
-                row_start[row],
-                row_end[row],
-                fixed,
-                new,
-                free,
-                begun,
-                draws,
-                seed + row,
-                scores,
-                weight,
+            _, weight, scores = drawn(
+                theta, history, needs, row_start[row], row_end[row], fixed, new, free, begun, draws, seed + row
             )
             effective = 0.0
             for c in range(draws):

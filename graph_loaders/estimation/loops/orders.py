@@ -6,19 +6,21 @@ import math
 
 import numpy as np
 
-from graph_loaders.estimation.loops.rates import HIGHEST, LOWEST, cut_years, fill_linear
+from graph_loaders.estimation.loops.rates import HIGHEST, LOWEST, cut_years, fill_linear, may_begin
 from ontology.compiled import compiled
 
 __all__ = ["drawn"]
 
 
 @compiled
-def drawn(theta, history, needs, start, end, fixed, new, free, begun, draws, seed, score, gram):
-    """`draws` complete histories of one interval by importance sampling: weights, and the complete score of each.
+def drawn(theta, history, needs, start, end, fixed, new, free, begun, draws, seed):
+    """`draws` complete histories of one interval by importance sampling: the log of the mean weight, weights that add up to one, and
+    the complete score[c, j, p] of each.
 
-    Times are uniform, orders random among those that `needs` allow. score[c, j, p]; returns the log of the mean weight.
+    Times are uniform, orders random among those that `needs` allow.
     """
-    events = theta.shape[0]
+    events, width = theta.shape
+    score = np.empty((draws, events, width))
     fixed_count = fixed.shape[0]
     count = new.shape[0]
     longest = int(end - start) + 3
@@ -45,13 +47,7 @@ def drawn(theta, history, needs, start, end, fixed, new, free, begun, draws, see
             to = times[i] if i < count else end
             # time from `at` to `to` in this state
             for j in range(events):
-                ready = not have[j]
-                if ready and not free[j]:
-                    for v in range(events):
-                        if needs[j, v] and not have[v]:
-                            ready = False
-                            break
-                if not ready:
+                if have[j] or not may_begin(j, have, needs, free):
                     continue
                 edge = start
                 w0, w1 = 0.0, 0.0
@@ -77,13 +73,7 @@ def drawn(theta, history, needs, start, end, fixed, new, free, begun, draws, see
             can = 0
             for q in range(count - i):
                 j = left[q]
-                ready = True
-                if not free[j]:
-                    for v in range(events):
-                        if needs[j, v] and not have[v]:
-                            ready = False
-                            break
-                if ready:
+                if may_begin(j, have, needs, free):
                     left[q], left[can] = left[can], left[q]
                     can += 1
             if can == 0:
@@ -117,8 +107,7 @@ def drawn(theta, history, needs, start, end, fixed, new, free, begun, draws, see
     top = log_weight.max()
     weight = np.exp(log_weight - top)
     mean = weight.mean()
-    gram[:draws] = weight / weight.sum()
     fall = 0.0
     for i in range(1, count + 1):
         fall += math.log((end - start) / i)
-    return top + math.log(mean) + fall
+    return top + math.log(mean) + fall, weight / weight.sum(), score

@@ -8,7 +8,7 @@ import numpy as np
 
 from ontology.compiled import compiled
 
-__all__ = ["HIGHEST", "LOWEST", "cut_years", "fill_linear", "fill_rates"]
+__all__ = ["HIGHEST", "LOWEST", "cut_years", "fill_linear", "fill_rates", "may_begin"]
 
 HIGHEST = 5.0
 LOWEST = -20.0
@@ -45,6 +45,16 @@ def fill_linear(theta, fixed, begun, out):
 
 
 @compiled
+def may_begin(j, have, needs, free):
+    """Whether all that j needs has begun, or j is let through without."""
+    if not free[j]:
+        for v in range(have.shape[0]):
+            if needs[j, v] and not have[v]:
+                return False
+    return True
+
+
+@compiled
 def fill_rates(linear, slope, history, needs, begun, free, new, ages, out):
     """out[A, u, j]: rate of j in piece u once the subset A of `new` has begun; zero where j has begun or must wait."""
     events = linear.shape[0]
@@ -62,12 +72,7 @@ def fill_rates(linear, slope, history, needs, begun, free, new, ages, out):
                 for j in range(events):
                     eta[j] += history[v, j]
         for j in range(events):
-            open_ = not have[j]
-            if open_ and not free[j]:
-                for v in range(events):
-                    if needs[j, v] and not have[v]:
-                        open_ = False
-                        break
+            open_ = not have[j] and may_begin(j, have, needs, free)
             for u in range(ages.shape[0]):
                 if open_:
                     out[subset, u, j] = math.exp(min(max(eta[j] + slope[j] * ages[u], LOWEST), HIGHEST))
