@@ -91,7 +91,7 @@ def _context() -> BaseContext:
     return context
 
 
-_build: Callable[[], Callable[[Any], Any]]  # of a worker process, set when it starts
+_build: Callable[[], Callable[[Any], Any]]  # of a worker process
 
 
 def _begin(build: Callable[[], Callable[[Any], Any]], watched: Connection, environ: dict[str, str]) -> None:
@@ -99,7 +99,7 @@ def _begin(build: Callable[[], Callable[[Any], Any]], watched: Connection, envir
     when the other end of the pipe is closed: by the main process that is done, or by the system when that is killed. An interrupt is
     the main process's to answer.
     """
-    global _build  # noqa: PLW0603 - see there
+    global _build  # noqa: PLW0603 - one function a process, set once when the process starts
     _build = build
     os.environ.clear()
     os.environ.update(environ)

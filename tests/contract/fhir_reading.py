@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from datetime import date
 from functools import cache
+
+from coded_concepts import CATALOG, MAPPING, TODAY
 
 import fhir_source as fhir
 from fhir_source import AD, MMSE, condition, encounter, observation, patient
@@ -12,26 +13,8 @@ from graph_loaders.load import load
 from graph_loaders.onset import trajectories
 from graph_loaders.readers import fhir as reader
 from graph_loaders.tally import Tally
-from ontology.catalog import Catalog
-from ontology.concept import Coding, Concept, Cui
 from ontology.linker import CatalogLinker
 
-CATALOG = Catalog(
-    [
-        Concept(Cui("C0002395"), "Alzheimer's disease", codings=(Coding("SNOMEDCT_US", "26929004"),)),
-        Concept(Cui("C0036572"), "Seizure", codings=(Coding("SNOMEDCT_US", "91175000"),)),
-        Concept(Cui("C0031350"), "Pharyngitis", codings=(Coding("SNOMEDCT_US", "195662009"),)),
-    ]
-)
-MAPPING = """
-cohort = "mercy"
-source = "made for this test"
-[[thresholds]]
-code = "LNC:72106-8"
-when = "< 24"
-cui = "C0234985"
-"""
-TODAY = date(2026, 1, 1)
 SEEN = encounter("2005-05-01", "2015-05-01")
 """A follow-up from the age of 75 to 85 years."""
 

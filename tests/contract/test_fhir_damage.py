@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 
 import pytest
+from coded_concepts import CATALOG, TODAY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fhir_source as fhir
-from fhir_reading import CATALOG, TODAY, cohort, linker, loaded
+from fhir_reading import cohort, linker, loaded
 from fhir_source import AD, concept, condition, encounter, observation, patient
 from graph_loaders.onset import trajectories
 from graph_loaders.readers import fhir as reader

@@ -7,9 +7,10 @@ import json
 from collections import Counter
 
 import pytest
+from coded_concepts import CATALOG, TODAY
 
 import fhir_source as fhir
-from fhir_reading import CATALOG, TODAY, cohort, loaded
+from fhir_reading import cohort, loaded
 from fhir_source import AD, PHARYNGITIS, SEIZURE, condition, patient
 from graph_loaders.onset import trajectories
 from graph_loaders.readers import fhir as reader

@@ -7,10 +7,10 @@ import shutil
 import subprocess
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 
 import pytest
+from coded_concepts import CATALOG, MAPPING, TODAY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,27 +19,9 @@ from graph_loaders.load import load
 from graph_loaders.mapping import read_code_mapping
 from graph_loaders.onset import Tally, trajectories
 from graph_loaders.readers import omop
-from ontology.catalog import Catalog
-from ontology.concept import Coding, Concept, Cui
+from ontology.concept import Cui
 from ontology.errors import ConfigError, DualAlignError, SourceError
 from ontology.mention import Mention
-
-CATALOG = Catalog(
-    [
-        Concept(Cui("C0002395"), "Alzheimer's disease", codings=(Coding("SNOMEDCT_US", "26929004"),)),
-        Concept(Cui("C0036572"), "Seizure", codings=(Coding("SNOMEDCT_US", "91175000"),)),
-        Concept(Cui("C0031350"), "Pharyngitis", codings=(Coding("SNOMEDCT_US", "195662009"),)),
-    ]
-)
-MAPPING = """
-cohort = "mercy"
-source = "made for this test"
-[[thresholds]]
-code = "LNC:72106-8"
-when = "< 24"
-cui = "C0234985"
-"""
-TODAY = date(2026, 1, 1)
 
 
 @pytest.fixture(scope="module")

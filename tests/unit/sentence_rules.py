@@ -91,7 +91,7 @@ def mention(text: str, words: str, cui: Cui, *more: tuple[Cui, float], **said: o
     start = text.lower().index(words.lower())
     found_words = text[start : start + len(words)]
     said = {"informant": Informant.DAUGHTER, **said}
-    return Mention(start, start + len(words), found_words, ((cui, 1.0), *more), **said)  # type: ignore[arg-type]
+    return Mention(start, start + len(words), found_words, ((cui, 1.0), *more), **said)  # type: ignore[arg-type]  # fields of any type
 
 
 def memory(text: str, **said: object) -> tuple[Mention, ...]:
