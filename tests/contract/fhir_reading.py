@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 from functools import cache
 
-from coded_concepts import CATALOG, MAPPING, TODAY
-
 import fhir_source as fhir
+from coded_concepts import CATALOG, MAPPING, TODAY
 from fhir_source import AD, MMSE, condition, encounter, observation, patient
 from graph_loaders.load import load
 from graph_loaders.onset import trajectories

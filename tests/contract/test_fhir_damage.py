@@ -5,11 +5,11 @@ from __future__ import annotations
 import gzip
 
 import pytest
-from coded_concepts import CATALOG, TODAY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fhir_source as fhir
+from coded_concepts import CATALOG, TODAY
 from fhir_reading import cohort, linker, loaded
 from fhir_source import AD, concept, condition, encounter, observation, patient
 from graph_loaders.onset import trajectories

@@ -7,9 +7,9 @@ import json
 from collections import Counter
 
 import pytest
-from coded_concepts import CATALOG, TODAY
 
 import fhir_source as fhir
+from coded_concepts import CATALOG, TODAY
 from fhir_reading import cohort, loaded
 from fhir_source import AD, PHARYNGITIS, SEIZURE, condition, patient
 from graph_loaders.onset import trajectories

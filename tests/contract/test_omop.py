@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-from coded_concepts import CATALOG, MAPPING, TODAY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import omop_source as source
+from coded_concepts import CATALOG, MAPPING, TODAY
 from graph_loaders.load import load
 from graph_loaders.mapping import read_code_mapping
 from graph_loaders.onset import Tally, trajectories
